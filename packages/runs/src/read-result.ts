@@ -1,0 +1,61 @@
+import type { ChapterOutline } from "./book.ts";
+import { planRun } from "./plan-run.ts";
+import type { Run } from "./run.ts";
+import type { StepState } from "./step.ts";
+import type { Store } from "./store.ts";
+
+export interface ChapterResult {
+  readonly chapter: ChapterOutline;
+  /** `pending` also when its step is not there yet. */
+  readonly state: StepState;
+  /** What the recipe made of the chapter; null while there is nothing. */
+  readonly value: unknown;
+}
+
+/** What one recipe has made of a book so far. */
+export interface RecipeResult {
+  readonly recipe: string;
+  /** In reading order, those of the page that was asked for. */
+  readonly chapters: readonly ChapterResult[];
+  /** Index of the last chapter of the page when more follow. */
+  readonly next: number | null;
+  /** The root of the merge tree; null while there is none. */
+  readonly whole: unknown;
+}
+
+export interface ChapterPage {
+  /** Chapters of a higher index only; null for all. */
+  readonly after: number | null;
+  readonly limit: number;
+}
+
+const EVERYTHING: ChapterPage = { after: null, limit: Number.POSITIVE_INFINITY };
+
+/** Reads what a run has made with one of its recipes: everything that is done, also while the run goes on. */
+export async function readResult(
+  store: Store,
+  run: Run,
+  recipe: string,
+  page: ChapterPage = EVERYTHING,
+): Promise<RecipeResult> {
+  const outlines = await store.books.outlines(run.user, run.bookId);
+  const byIndex = new Map(outlines.map((outline) => [String(outline.index), outline]));
+  const plan = planRun(run, outlines).filter((step) => step.recipe === recipe);
+  const states = new Map((await store.steps.ofRun(run.user, run.id)).map((step) => [step.id, step.state]));
+
+  const leaves = plan.filter((step) => step.kind === "chapter" && Number(step.unit) > (page.after ?? -1));
+  const shown = leaves.slice(0, page.limit);
+  const root = plan.findLast((step) => step.kind === "merge");
+  const wanted = [...shown, ...(root ? [root] : [])].map((step) => step.id);
+  const results = await store.steps.results(run.user, wanted);
+  const values = new Map(results.map((result) => [result.stepId, result.value]));
+
+  const chapters = shown.flatMap((step) => {
+    const chapter = byIndex.get(step.unit);
+    return chapter
+      ? [{ chapter, state: states.get(step.id) ?? ("pending" as const), value: values.get(step.id) ?? null }]
+      : [];
+  });
+  const next = leaves.length > shown.length ? Number(shown.at(-1)?.unit) : null;
+  return { recipe, chapters, next, whole: (root && values.get(root.id)) ?? null };
+}
