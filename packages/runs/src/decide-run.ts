@@ -128,11 +128,8 @@ function stageOf(situation: RunSituation, states: ReadonlyMap<string, PlannedSta
 }
 
 function outcomeOf(situation: RunSituation, states: ReadonlyMap<string, PlannedState>): RunStatus {
-  const { completed } = counts(situation, states);
-  const wholes = situation.steps.filter((step) => step.kind !== "finish" || step.state === "done");
-  if (completed === 0) return "failed";
-  const complete = situation.plan.every((step) => states.get(step.id) === "done");
-  return complete && wholes.length === situation.steps.length ? "succeeded" : "partial";
+  if (counts(situation, states).completed === 0) return "failed";
+  return situation.plan.every((step) => states.get(step.id) === "done") ? "succeeded" : "partial";
 }
 
 function failuresOf(steps: readonly Step[]): readonly RunFailure[] {

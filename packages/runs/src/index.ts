@@ -13,7 +13,7 @@ export type {
 export { cancelRun } from "./cancel-run.ts";
 export { Dispatcher, type DispatcherOptions } from "./dispatcher.ts";
 export { type IdPrefix, isId, newId } from "./ids.ts";
-export { chaptersToProcess, planRun } from "./plan-run.ts";
+export { chaptersToProcess, planRun, ROOT_UNIT } from "./plan-run.ts";
 export { type ChapterPage, type ChapterResult, type RecipeResult, readResult } from "./read-result.ts";
 export { retryRun } from "./retry-run.ts";
 export {

@@ -5,6 +5,9 @@ import type { NewStep } from "./step.ts";
 /** Results that one merge reads at most. */
 export const MERGE_FAN_IN = 12;
 
+/** The unit of the merge at the root of a recipe's tree. */
+export const ROOT_UNIT = "book";
+
 /** Chapters a run works on: the body; everything when the book names no body. */
 export function chaptersToProcess(outlines: readonly ChapterOutline[]): readonly ChapterOutline[] {
   const readable = outlines.filter((outline) => outline.length > 0);
@@ -50,7 +53,7 @@ function planRecipe(run: Run, recipe: string, chapters: readonly ChapterOutline[
         id: `${run.id}.${recipe}.merge.${height}.${number(at)}`,
         kind: "merge",
         recipe,
-        unit: `${height}.${at}`,
+        unit: whole ? ROOT_UNIT : `${height}.${at}`,
         title: whole ? "the whole book" : titleOfGroup(group),
         inputs: group.map((step) => step.id),
       });

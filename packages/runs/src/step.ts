@@ -27,7 +27,7 @@ export interface NewStep {
   readonly runId: string | null;
   readonly kind: StepKind;
   readonly recipe: string | null;
-  /** Index of the chapter, or `<level>.<index>` of a merge, or an empty string. */
+  /** Index of the chapter, or `<level>.<index>` of a merge and `book` for the last one, or an empty string. */
   readonly unit: string;
   /** For people: a chapter's title, or what is merged. */
   readonly title: string;

@@ -1,0 +1,48 @@
+import { createModel } from "@mythic/llm";
+import { runUntilSignalled } from "@mythic/runs/process";
+import { SettingsError } from "@mythic/runs/settings";
+import { openStore } from "@mythic/runs/store";
+import { openLocalWakeUps, openWakeUps } from "@mythic/runs/wake-ups";
+import { pino } from "pino";
+import { readWorkerConfig, type WorkerConfig } from "./config.ts";
+import { startHealthServer } from "./health-server.ts";
+import { startWorker } from "./start.ts";
+
+try {
+  await run(readWorkerConfig(process.env));
+} catch (error) {
+  process.exitCode = 1;
+  if (!(error instanceof SettingsError)) throw error;
+  process.stderr.write(`The worker cannot start with these settings:\n${error.message}\n`);
+}
+
+function run(config: WorkerConfig): Promise<void> {
+  const logger = pino({ name: "worker", level: config.logLevel });
+  return runUntilSignalled(async (stack, signal) => {
+    const store = stack.use(await openStore(config));
+    const onError = (error: unknown) => logger.warn({ err: error }, "queue");
+    const wakeUps = stack.use(await openWakeUps({ queueRedisUrl: config.queueRedisUrl, onError }));
+    const fallback = wakeUps.kind === "local" ? null : stack.use(openLocalWakeUps());
+    const { model: configured, answerReuseMs } = config;
+    const model = configured && createModel({ ...configured, ledger: store.ledger, answerReuseMs });
+    const { concurrency, drainMs } = config;
+    const worker = startWorker({
+      store,
+      wakeUps,
+      ...(fallback ? { fallback } : {}),
+      model,
+      logger,
+      concurrency,
+      drainMs,
+    });
+    stack.defer(() => worker.close());
+    if (config.port !== null) {
+      const ready = () => (signal.aborted ? Promise.reject(new Error("stopping")) : store.ping());
+      stack.use(await startHealthServer({ port: config.port, ready }));
+    }
+    logger.info(
+      { store: store.kind, wakeUps: wakeUps.kind, model: configured?.name ?? null, concurrency },
+      "worker started",
+    );
+  }, config.drainMs + 30_000);
+}

@@ -1,0 +1,65 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Model } from "@mythic/llm";
+import { Dispatcher, STEP_POLICY, type StepPolicy, type Store, type WakeUps } from "@mythic/runs";
+import type { Logger } from "pino";
+import { executeStep } from "./steps/execute-step.ts";
+import { StepWorker } from "./work-step.ts";
+
+export interface WorkerParts {
+  readonly store: Store;
+  readonly wakeUps: WakeUps;
+  /** Takes over while the queue cannot be reached. */
+  readonly fallback?: WakeUps;
+  /** Null runs the offline methods only. */
+  readonly model: Model | null;
+  readonly logger: Logger;
+  readonly concurrency: number;
+  /** How long steps at work may go on after `close` before they are handed back. */
+  readonly drainMs: number;
+  readonly policy?: StepPolicy;
+}
+
+export interface RunningWorker {
+  /** Takes no more steps; resolves when those at work have ended or were handed back. */
+  close(): Promise<void>;
+}
+
+/** Starts taking steps. */
+export function startWorker(parts: WorkerParts): RunningWorker {
+  const { store, wakeUps, fallback, logger, concurrency, drainMs } = parts;
+  const policy = parts.policy ?? STEP_POLICY;
+  const dispatcher = new Dispatcher({
+    store,
+    wakeUps,
+    policy,
+    ...(fallback ? { fallback } : {}),
+    onError: (error, doing) => logger.warn({ err: error, doing }, "dispatcher will try again"),
+    onRecovered: (steps) =>
+      logger.warn({ steps: steps.map((step) => step.id) }, "steps taken back from a lost worker"),
+  });
+  const worker = new StepWorker({
+    store,
+    execute: executeStep({ store, model: parts.model }),
+    onRest: (step) => dispatcher.advance(step),
+    owner: `${hostname()}.${process.pid}.${randomUUID().slice(0, 8)}`,
+    policy,
+    logger,
+  });
+  const handler = (stepId: string) => worker.work(stepId);
+  const listeners = [wakeUps, ...(fallback ? [fallback] : [])].map((source) =>
+    source.listen(handler, concurrency),
+  );
+  const stopping = new AbortController();
+  const dispatching = dispatcher.run(stopping.signal);
+
+  const close = async () => {
+    stopping.abort();
+    const drained = Promise.all(listeners.map((listener) => listener.close()));
+    const deadline = setTimeout(() => worker.interrupt("draining"), drainMs);
+    await Promise.all([drained, dispatching]);
+    clearTimeout(deadline);
+    await worker.close();
+  };
+  return { close };
+}

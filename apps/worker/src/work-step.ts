@@ -1,0 +1,202 @@
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  isTerminal,
+  type Run,
+  retryDelayMs,
+  type Step,
+  type StepPolicy,
+  type Store,
+  StoreUnavailableError,
+  type WakeUpOutcome,
+} from "@mythic/runs";
+import type { Logger } from "pino";
+import { Interruption, type InterruptionReason } from "./interruption.ts";
+import { keepLease } from "./keep-lease.ts";
+import { failureOf } from "./step-error.ts";
+
+/** How often the runs of the steps at work are looked at, to see that someone cancelled them. */
+const WATCH_MS = 500;
+/** Between two tries to write a result while the store is away. */
+const STORE_RETRY_MS = 500;
+
+export interface StepContext {
+  readonly step: Step;
+  /** Null for a book's parse step. */
+  readonly run: Run | null;
+  readonly signal: AbortSignal;
+  /** Rejects with an Interruption once the run is to stop. */
+  readonly assertWanted: () => Promise<void>;
+}
+
+export interface StepOutcome {
+  readonly value: unknown;
+  readonly reusedAnswers: number;
+}
+
+export type ExecuteStep = (context: StepContext) => Promise<StepOutcome>;
+
+export interface StepWorkerOptions {
+  readonly store: Store;
+  readonly execute: ExecuteStep;
+  /** Called when a step is at rest, to take its run or book further. */
+  readonly onRest: (step: Step) => Promise<void>;
+  /** Names this process in the store. */
+  readonly owner: string;
+  readonly policy: StepPolicy;
+  readonly logger: Logger;
+}
+
+/**
+ * Works on steps: claims one, keeps its lease while it executes, and writes how it ended, always under the fence of the
+ * claim. Whatever cuts the work short from outside (lease lost, run cancelled, worker stopping) aborts its signal.
+ */
+export class StepWorker {
+  readonly #options: StepWorkerOptions;
+  readonly #atWork = new Map<AbortController, Step>();
+  readonly #resting = new Set<Promise<void>>();
+  readonly #watch: NodeJS.Timeout;
+
+  constructor(options: StepWorkerOptions) {
+    this.#options = options;
+    this.#watch = setInterval(() => void this.#abortCancelled(), WATCH_MS);
+    this.#watch.unref();
+  }
+
+  /** Aborts everything at work; the steps are handed back at no cost. */
+  interrupt(reason: InterruptionReason): void {
+    for (const controller of this.#atWork.keys()) controller.abort(new Interruption(reason));
+  }
+
+  /** Resolves when what follows the steps that ended is done. Nothing may be at work any more. */
+  async close(): Promise<void> {
+    clearInterval(this.#watch);
+    await Promise.all(this.#resting);
+  }
+
+  /** Works on a step if it can be claimed. Never rejects. */
+  async work(stepId: string): Promise<WakeUpOutcome> {
+    const { store, owner, policy, logger } = this.#options;
+    try {
+      const step = await store.steps.claim(stepId, owner, policy.leaseMs);
+      if (!step) return { state: "skipped" };
+      return await this.#workOn(step);
+    } catch (error) {
+      logger.error({ err: error, step: stepId }, "step not worked on");
+      return { state: "skipped" };
+    }
+  }
+
+  async #workOn(step: Step): Promise<WakeUpOutcome> {
+    const { store, execute, policy, logger } = this.#options;
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#atWork.set(controller, step);
+    const startedAt = performance.now();
+    const release = keepLease({ store, step, leaseMs: policy.leaseMs, controller });
+    let outcome: WakeUpOutcome;
+    try {
+      const run = step.runId === null ? null : await store.runs.get(step.user, step.runId);
+      const assertWanted = () => this.#assertWanted(step, signal);
+      if (step.runId !== null && !isWanted(run)) throw new Interruption("cancelled");
+      const made = await execute({ step, run, signal, assertWanted });
+      outcome = await this.#complete(step, made, signal);
+    } catch (error) {
+      outcome = await this.#end(step, signal.aborted ? signal.reason : error).catch((cause: unknown) => {
+        logger.error({ err: cause, step: step.id }, "end of step not written; its lease will run out");
+        return { state: "skipped" } as const;
+      });
+    } finally {
+      release();
+      this.#atWork.delete(controller);
+    }
+    const ms = Math.round(performance.now() - startedAt);
+    const line = {
+      step: step.id,
+      run: step.runId,
+      book: step.bookId,
+      kind: step.kind,
+      ms,
+      state: outcome.state,
+    };
+    logger.info(outcome.error ? { ...line, error: outcome.error } : line, "step");
+    this.#rest(step);
+    return { ...outcome, log: [`${step.title}: ${outcome.state} after ${ms} ms, fence ${step.fence}`] };
+  }
+
+  async #complete(step: Step, made: StepOutcome, signal: AbortSignal): Promise<WakeUpOutcome> {
+    const kept = await this.#persist(signal, () =>
+      this.#options.store.steps.complete(step.id, step.fence, made),
+    );
+    return { state: kept ? "done" : "skipped" };
+  }
+
+  async #end(step: Step, error: unknown): Promise<WakeUpOutcome> {
+    const { store, policy, logger } = this.#options;
+    if (error instanceof Interruption) return this.#interrupted(step, error.reason);
+    const failure = failureOf(error);
+    if (failure.code === "internal_error")
+      logger.error({ err: error, step: step.id }, "unexpected error in a step");
+    const attempts = step.attempts + 1;
+    const again = failure.retryable && attempts < policy.maxAttempts;
+    const waitMs = Math.max(failure.retryAfterMs, retryDelayMs(attempts, policy));
+    const retryAt = again ? new Date(Date.now() + waitMs) : null;
+    const { code, detail } = failure;
+    await this.#persist(AbortSignal.timeout(policy.leaseMs), () =>
+      store.steps.fail(step.id, step.fence, { code, detail }, retryAt),
+    );
+    return { state: "failed", error: `${code}: ${detail}${retryAt ? " (will be tried again)" : ""}` };
+  }
+
+  async #interrupted(step: Step, reason: InterruptionReason): Promise<WakeUpOutcome> {
+    const { steps } = this.#options.store;
+    if (reason === "draining") await steps.handBack(step.id, step.fence);
+    if (reason === "cancelled") await steps.cancel(step.id, step.fence);
+    return { state: "skipped" };
+  }
+
+  /** Writes even if the store is away for a while: what was made may have cost money. Gives up with the lease. */
+  async #persist(signal: AbortSignal, write: () => Promise<boolean>): Promise<boolean> {
+    for (;;) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError) || signal.aborted) throw error;
+        await delay(STORE_RETRY_MS, undefined, { signal });
+      }
+    }
+  }
+
+  async #assertWanted(step: Step, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (step.runId === null) return;
+    if (!isWanted(await this.#options.store.runs.get(step.user, step.runId)))
+      throw new Interruption("cancelled");
+    signal.throwIfAborted();
+  }
+
+  async #abortCancelled(): Promise<void> {
+    const { store } = this.#options;
+    const runs = new Map([...this.#atWork.values()].map((step) => [step.runId, step.user]));
+    for (const [runId, user] of runs) {
+      if (runId === null) continue;
+      const run = await store.runs.get(user, runId).catch(() => undefined);
+      if (run === undefined || isWanted(run)) continue;
+      for (const [controller, step] of this.#atWork) {
+        if (step.runId === runId) controller.abort(new Interruption("cancelled"));
+      }
+    }
+  }
+
+  /** Takes the run or book further without holding the worker's slot. */
+  #rest(step: Step): void {
+    const resting = this.#options.onRest(step).catch((error: unknown) => {
+      this.#options.logger.warn({ err: error, step: step.id }, "run not advanced; the dispatcher will");
+    });
+    this.#resting.add(resting);
+    void resting.finally(() => this.#resting.delete(resting));
+  }
+}
+
+function isWanted(run: Run | null): run is Run {
+  return run !== null && !isTerminal(run.status) && run.status !== "cancelling";
+}
