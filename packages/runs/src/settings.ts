@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { z } from "zod";
 
 /** The environment cannot be used. The message names every problem, one a line, and shows no value. */
@@ -24,8 +26,21 @@ export const wholeNumber = (least: number, most: number) =>
 /** Where the system of record is. Without MONGODB_URL it is SQLite in MYTHIC_DATA_DIR. */
 export const storeSettings = {
   MONGODB_URL: url("mongodb:", "mongodb+srv:").optional(),
-  MYTHIC_DATA_DIR: z.string().min(1).default(".mythic"),
+  MYTHIC_DATA_DIR: z
+    .string()
+    .min(1)
+    .default(() => defaultDataDir(process.platform)),
 };
+
+/**
+ * Where programs keep their data, whatever folder they are started in, so that API, worker and CLI mean the same store:
+ * `~/.local/share` (XDG Base Directory Specification 0.8), on macOS `~/Library/Application Support`, on Windows `AppData\\Local`.
+ */
+export function defaultDataDir(platform: NodeJS.Platform): string {
+  if (platform === "darwin") return join(homedir(), "Library", "Application Support", "mythic");
+  if (platform === "win32") return join(homedir(), "AppData", "Local", "mythic");
+  return join(homedir(), ".local", "share", "mythic");
+}
 
 /** Where Redis is. One REDIS_URL serves both roles; the others split them; a URL beats REDIS_HOST and its companions. */
 export const redisSettings = {

@@ -1,0 +1,115 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type NewStep,
+  newId,
+  type Run,
+  STEP_POLICY,
+  type Step,
+  type StepPolicy,
+  type Store,
+} from "@mythic/runs";
+import { openStore } from "@mythic/runs/store";
+import { pino } from "pino";
+import { type ExecuteStep, StepWorker } from "../src/work-step.ts";
+
+/** A store with one live run of a ready book, and workers on it. */
+export interface Stage extends AsyncDisposable {
+  readonly store: Store;
+  readonly run: Run;
+  /** A pending step of the run. */
+  addStep(name: string): Promise<NewStep>;
+  worker(execute: ExecuteStep, policy?: Partial<StepPolicy>): StepWorker;
+  step(id: string): Promise<Step>;
+  /** Moves the store's clock, by which leases and retries are due. */
+  advanceClock(ms: number): void;
+}
+
+export const USER = "ada";
+
+export async function setStage(): Promise<Stage> {
+  const stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "mythic-worker-"));
+  stack.defer(() => rm(directory, { recursive: true }));
+  let ahead = 0;
+  const store = stack.use(await openStore({ dataDir: directory, now: () => Date.now() + ahead }));
+  const run = runOf(newId("book"));
+  await store.runs.create(USER, run);
+  const workers: StepWorker[] = [];
+  stack.defer(async () => {
+    await Promise.all(workers.map((worker) => worker.close()));
+  });
+  return {
+    store,
+    run,
+    addStep: async (name) => {
+      const step: NewStep = {
+        id: `${run.id}.summary.${name}`,
+        user: USER,
+        bookId: run.bookId,
+        runId: run.id,
+        kind: "chapter",
+        recipe: "summary",
+        unit: "0",
+        title: name,
+        inputs: [],
+      };
+      await store.steps.insert(USER, [step]);
+      return step;
+    },
+    worker: (execute, policy = {}) => {
+      const worker = new StepWorker({
+        store,
+        execute,
+        onRest: async () => undefined,
+        owner: `worker-${workers.length}`,
+        policy: { ...STEP_POLICY, ...policy },
+        logger: pino({ level: "silent" }),
+      });
+      workers.push(worker);
+      return worker;
+    },
+    step: async (id) => {
+      const step = await store.steps.get(USER, id);
+      if (!step) throw new Error(`no step ${id}`);
+      return step;
+    },
+    advanceClock: (ms) => {
+      ahead += ms;
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+function runOf(bookId: string): Run {
+  return {
+    id: newId("run"),
+    user: USER,
+    bookId,
+    recipes: ["summary"],
+    options: { maxCost: null, fresh: false },
+    model: null,
+    status: "running",
+    stage: "chapters",
+    counts: { total: 1, completed: 0, failed: 0 },
+    usage: {
+      calls: 0,
+      inputTokens: 0,
+      cachedTokens: 0,
+      outputTokens: 0,
+      cost: 0,
+      reusedAnswers: 0,
+    },
+    failures: [],
+    error: null,
+    queuedAt: new Date(),
+    runningAt: new Date(),
+    cancellingAt: null,
+    succeededAt: null,
+    partialAt: null,
+    failedAt: null,
+    cancelledAt: null,
+    revision: 1,
+  };
+}

@@ -1,0 +1,218 @@
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { waitFor } from "@mythic/testing/wait";
+import { StepError } from "../src/step-error.ts";
+import type { StepContext } from "../src/work-step.ts";
+import { type Stage, setStage, USER } from "./step-stage.ts";
+
+let stage: Stage;
+
+beforeEach(async () => {
+  stage = await setStage();
+});
+
+afterEach(async () => {
+  await stage[Symbol.asyncDispose]();
+});
+
+const made = async () => ({ value: { made: true }, reusedAnswers: 2 });
+
+/** Works until its signal comes, and says when it began. */
+function endless() {
+  const begun = Promise.withResolvers<StepContext>();
+  const execute = async (context: StepContext) => {
+    begun.resolve(context);
+    await once(context.signal, "abort");
+    context.signal.throwIfAborted();
+    return made();
+  };
+  return { execute, begun: begun.promise };
+}
+
+describe("work on a step", () => {
+  test("stores the result and ends as done", async () => {
+    const { id } = await stage.addStep("one");
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "done" });
+    expect(await stage.step(id)).toMatchObject({ state: "done", fence: 1, attempts: 0, reusedAnswers: 2 });
+    const [result] = await stage.store.steps.results(USER, [id]);
+    expect(result?.value).toEqual({ made: true });
+  });
+
+  test("skips what another worker has claimed", async () => {
+    const { id } = await stage.addStep("one");
+    const { execute, begun } = endless();
+    const first = stage.worker(execute);
+    const working = first.work(id);
+    await begun;
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "skipped" });
+    first.interrupt("draining");
+    await working;
+  });
+
+  test("retries an error that a retry may mend, not before a while, and counts it", async () => {
+    const { id } = await stage.addStep("one");
+    const fail = async () => {
+      throw new StepError("model_unavailable", "The model is away.", true);
+    };
+    const before = Date.now();
+    expect(await stage.worker(fail, { retryBaseMs: 60_000 }).work(id)).toMatchObject({ state: "failed" });
+    const step = await stage.step(id);
+    expect(step).toMatchObject({ state: "pending", attempts: 1, crashes: 0 });
+    expect(step.error).toEqual({ code: "model_unavailable", detail: "The model is away." });
+    expect(step.notBefore.getTime()).toBeGreaterThanOrEqual(before);
+  });
+
+  test("waits as long as the one who refused said", async () => {
+    const { id } = await stage.addStep("one");
+    const refuse = async () => {
+      throw Object.assign(new StepError("model_rate_limited", "Too many.", true), {
+        retryAfterMs: 3_600_000,
+      });
+    };
+    await stage.worker(refuse).work(id);
+    expect((await stage.step(id)).notBefore.getTime()).toBeGreaterThan(Date.now() + 3_500_000);
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "skipped" });
+    stage.advanceClock(3_600_001);
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "done" });
+  });
+
+  test("ends as failed at the fifth error", async () => {
+    const { id } = await stage.addStep("one");
+    const worker = stage.worker(async () => {
+      throw new StepError("model_unavailable", "The model is away.", true);
+    });
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      expect((await stage.step(id)).state).toBe("pending");
+      await worker.work(id);
+      stage.advanceClock(120_000);
+    }
+    expect(await stage.step(id)).toMatchObject({ state: "failed", attempts: 5 });
+  });
+
+  test("ends as failed at once when no retry can mend it", async () => {
+    const { id } = await stage.addStep("one");
+    const refuse = async () => {
+      throw new StepError("max_cost_reached", "The run may spend no more.", false);
+    };
+    await stage.worker(refuse).work(id);
+    expect(await stage.step(id)).toMatchObject({ state: "failed", error: { code: "max_cost_reached" } });
+  });
+
+  test("shows nothing of an unexpected error's words", async () => {
+    const { id } = await stage.addStep("one");
+    const outcome = await stage
+      .worker(async () => {
+        throw new Error("secret /root/path");
+      })
+      .work(id);
+    const step = await stage.step(id);
+    expect(step.error?.code).toBe("internal_error");
+    expect(JSON.stringify([outcome, step])).not.toContain("secret");
+  });
+
+  test("is handed back at no cost when the worker stops", async () => {
+    const { id } = await stage.addStep("one");
+    const { execute, begun } = endless();
+    const worker = stage.worker(execute);
+    const working = worker.work(id);
+    await begun;
+    worker.interrupt("draining");
+    expect(await working).toMatchObject({ state: "skipped" });
+    expect(await stage.step(id)).toMatchObject({
+      state: "pending",
+      attempts: 0,
+      crashes: 0,
+      handbacks: 1,
+      error: null,
+    });
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "done" });
+  });
+
+  test("is aborted and cancelled when its run is cancelled", async () => {
+    const { id } = await stage.addStep("one");
+    const { execute, begun } = endless();
+    const working = stage.worker(execute).work(id);
+    await begun;
+    await stage.store.runs.update(USER, stage.run.id, 1, { status: "cancelling" });
+    expect(await working).toMatchObject({ state: "skipped" });
+    expect((await stage.step(id)).state).toBe("cancelled");
+  });
+
+  test("is not begun when its run is being cancelled", async () => {
+    const { id } = await stage.addStep("one");
+    await stage.store.runs.update(USER, stage.run.id, 1, { status: "cancelling" });
+    let begun = false;
+    await stage
+      .worker(() => {
+        begun = true;
+        return made();
+      })
+      .work(id);
+    expect(begun).toBe(false);
+    expect((await stage.step(id)).state).toBe("cancelled");
+  });
+
+  test("goes no further than its next call once its run is cancelled", async () => {
+    const { id } = await stage.addStep("one");
+    let called = false;
+    await stage
+      .worker(async ({ assertWanted }) => {
+        await stage.store.runs.update(USER, stage.run.id, 1, { status: "cancelling" });
+        await assertWanted();
+        called = true;
+        return made();
+      })
+      .work(id);
+    expect(called).toBe(false);
+    expect((await stage.step(id)).state).toBe("cancelled");
+  });
+
+  test("keeps its lease while it works", async () => {
+    const { id } = await stage.addStep("one");
+    const { execute, begun } = endless();
+    const worker = stage.worker(execute, { leaseMs: 90 });
+    const working = worker.work(id);
+    const { step } = await begun;
+    const first = step.leaseUntil?.getTime() ?? 0;
+    await waitFor(async () => ((await stage.step(id)).leaseUntil?.getTime() ?? 0) > first + 200);
+    expect(await stage.store.dispatch.expireLeases(3)).toEqual([]);
+    worker.interrupt("draining");
+    await working;
+  });
+
+  test("is aborted when someone else has taken it over, and writes nothing", async () => {
+    const { id } = await stage.addStep("one");
+    const { execute, begun } = endless();
+    const working = stage.worker(execute, { leaseMs: 90 }).work(id);
+    await begun;
+    stage.advanceClock(200);
+    await stage.store.dispatch.expireLeases(3);
+    const again = await stage.store.steps.claim(id, "other", 60_000);
+    expect(again?.fence).toBe(2);
+    expect(await working).toMatchObject({ state: "skipped" });
+    expect(await stage.step(id)).toMatchObject({ state: "running", owner: "other", fence: 2, crashes: 1 });
+  });
+
+  test("that ends after it was taken over leaves no result to be read", async () => {
+    const { id } = await stage.addStep("one");
+    const finish = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const working = stage
+      .worker(async () => {
+        begun.resolve();
+        await finish.promise;
+        return { value: "late", reusedAnswers: 0 };
+      })
+      .work(id);
+    await begun.promise;
+    stage.advanceClock(60_000);
+    await stage.store.dispatch.expireLeases(3);
+    expect(await stage.worker(async () => ({ value: "mine", reusedAnswers: 0 })).work(id)).toMatchObject({
+      state: "done",
+    });
+    finish.resolve();
+    expect(await working).toMatchObject({ state: "skipped" });
+    const [result] = await stage.store.steps.results(USER, [id]);
+    expect(result?.value).toBe("mine");
+  });
+});
