@@ -1,0 +1,160 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
+import { StoreUnavailableError } from "../../store.ts";
+
+/** SQLite waits for another process in this thread, so the event loop stands still for as long. */
+const BUSY_TIMEOUT_MS = 10;
+/** After this long of others holding the file, the store counts as unavailable. */
+const PATIENCE_MS = 5_000;
+/** Waits between two tries: a random time up to the ceiling, which doubles up to the cap. */
+const RETRY_BASE_MS = 4;
+const RETRY_CAP_MS = 64;
+/** The write-ahead log is cut back to this once it was copied into the file. */
+const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024;
+
+// https://www.sqlite.org/rescode.html, primary codes.
+const BUSY = 5;
+const LOCKED = 6;
+/** The disk or the file is in trouble: READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. */
+const BROKEN = new Set([8, 10, 11, 13, 14, 26]);
+
+export type Values = Record<string, SQLInputValue>;
+
+/** Statements on an open file, each prepared once. All of it blocks, for well under a millisecond when indexed. */
+export class Statements {
+  readonly #database: DatabaseSync;
+  readonly #prepared = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  /** The first row. The caller names its shape, which the schema guarantees. */
+  get<Row>(sql: string, values: Values = {}): Row | undefined {
+    return this.#prepare(sql).get(values) as Row | undefined;
+  }
+
+  all<Row>(sql: string, values: Values = {}): Row[] {
+    return this.#prepare(sql).all(values) as Row[];
+  }
+
+  /** Answers how many rows changed. */
+  run(sql: string, values: Values = {}): number {
+    return Number(this.#prepare(sql).run(values).changes);
+  }
+
+  /** Several statements at once, without values: for the schema. */
+  script(sql: string): void {
+    this.#database.exec(sql);
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#prepared.get(sql);
+    if (!statement) {
+      statement = this.#database.prepare(sql);
+      this.#prepared.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+/**
+ * One SQLite file, shared with other processes. Whoever finds it locked waits without blocking the event loop, up to 5 seconds;
+ * then, and when the disk is in trouble, it is a `StoreUnavailableError`.
+ */
+export class Database implements AsyncDisposable {
+  readonly #database: DatabaseSync;
+  readonly #statements: Statements;
+
+  private constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#statements = new Statements(database);
+  }
+
+  static async open(path: string): Promise<Database> {
+    const opened = await patiently(() => new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS }));
+    const database = new Database(opened);
+    try {
+      await patiently(() => opened.exec("PRAGMA journal_mode = WAL"));
+      // FULL: what was acknowledged survives a power cut, too.
+      await patiently(() =>
+        opened.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${JOURNAL_LIMIT_BYTES}`),
+      );
+      return database;
+    } catch (error) {
+      await database[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** One statement that reads. In a write-ahead log readers wait for nobody, but while the file is opened or mended. */
+  async read<Result>(
+    work: (statements: Statements) => Result,
+    patienceMs: number = PATIENCE_MS,
+  ): Promise<Result> {
+    return await patiently(() => work(this.#statements), patienceMs);
+  }
+
+  /** One statement that writes; a transaction of its own. */
+  async run(sql: string, values: Values): Promise<number> {
+    return await patiently(() => this.#statements.run(sql, values));
+  }
+
+  /** All writes of `work` happen, or none. It may run several times, so it must not do anything else. */
+  async write<Result>(work: (statements: Statements) => Result): Promise<Result> {
+    return await patiently(() => {
+      // IMMEDIATE: a transaction that reads first and finds itself out of date when it writes could only start over.
+      this.#database.exec("BEGIN IMMEDIATE");
+      try {
+        const result = work(this.#statements);
+        this.#database.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    if (this.#database.isOpen) this.#database.close();
+    return Promise.resolve();
+  }
+}
+
+async function patiently<Result>(work: () => Result, patienceMs: number = PATIENCE_MS): Promise<Result> {
+  const deadline = performance.now() + patienceMs;
+  for (let ceiling = RETRY_BASE_MS; ; ceiling = Math.min(RETRY_CAP_MS, ceiling * 2)) {
+    try {
+      return work();
+    } catch (error) {
+      if (!isBusy(error)) throw translated(error);
+      if (performance.now() >= deadline) {
+        throw new StoreUnavailableError("Another process holds the store.", { cause: error });
+      }
+    }
+    await delay(Math.random() * ceiling);
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code === BUSY || code === LOCKED;
+}
+
+function translated(error: unknown): unknown {
+  if (propertyOf(error, "code") === "ERR_INVALID_STATE") {
+    return new StoreUnavailableError("The store is closed.", { cause: error });
+  }
+  if (!BROKEN.has(primaryCode(error))) return error;
+  return new StoreUnavailableError("The store's file cannot be used.", { cause: error });
+}
+
+/** 0 when it is no error of SQLite's. */
+function primaryCode(error: unknown): number {
+  return Number(propertyOf(error, "errcode") ?? 0) & 0xff;
+}
+
+function propertyOf(error: unknown, key: "code" | "errcode"): unknown {
+  return typeof error === "object" && error !== null ? Reflect.get(error, key) : undefined;
+}

@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import type { Book, Chapter, ParsedBook } from "../../src/book.ts";
+import { NO_USAGE, type Run } from "../../src/run.ts";
+import type { NewStep, Step } from "../../src/step.ts";
+import type { LedgerOpening, LedgerSettlement, NewBook, Store } from "../../src/store.ts";
+
+let serial = 0;
+
+/** A name that no other test uses. Later ones sort after earlier ones. */
+export function unique(prefix: string): string {
+  serial += 1;
+  return `${prefix}_${String(serial).padStart(8, "0")}`;
+}
+
+export function sha256(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+export async function* pieces(...content: readonly (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
+  for (const piece of content) yield await Promise.resolve(Buffer.from(piece));
+}
+
+export async function collect(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const piece of content) all.push(piece);
+  return Buffer.concat(all);
+}
+
+export function newBook(more: Partial<NewBook> = {}): NewBook {
+  const id = more.id ?? unique("book");
+  return { id, sha256: sha256(id), bytes: 3, format: "text", fileName: null, ...more };
+}
+
+/** A book in `stored`, bytes included. */
+export async function storedBook(store: Store, user: string, content?: string): Promise<Book> {
+  const id = unique("book");
+  const { bytes, sha256: hash } = await store.books.storeBytes(user, id, pieces(content ?? `bytes of ${id}`));
+  return (await store.books.create(user, newBook({ id, sha256: hash, bytes }))).book;
+}
+
+export const PARSED: ParsedBook = {
+  title: "Der Zauberberg ☃ 𝔐",
+  authors: ["Thomas Mann", "山田"],
+  language: "de",
+  warnings: ["no_toc"],
+  chapters: 2,
+  characters: 30,
+};
+
+export function chapter(index: number, more: Partial<Chapter> = {}): Chapter {
+  const text = `Text of ${index}.\n\nNext paragraph.`;
+  return {
+    id: `c${String(index + 1).padStart(4, "0")}`,
+    index,
+    title: `Chapter ${index}`,
+    path: ["Part one"],
+    kind: "body",
+    start: index * 100,
+    length: text.length,
+    text,
+    notes: [],
+    ...more,
+  };
+}
+
+/** A book in `ready` with two chapters. */
+export async function readyBook(store: Store, user: string): Promise<Book> {
+  const { id } = await storedBook(store, user);
+  await store.books.saveChapters(user, id, 1, [chapter(0), chapter(1)]);
+  await store.books.markReady(user, id, 1, PARSED);
+  const book = await store.books.get(user, id);
+  if (!book) throw new Error("the book that was just made is not there");
+  return book;
+}
+
+export function newRun(user: string, more: Partial<Run> = {}): Run {
+  return {
+    id: unique("run"),
+    user,
+    bookId: unique("book"),
+    recipes: ["summary"],
+    options: { maxCost: null, fresh: false },
+    model: null,
+    status: "queued",
+    stage: "parsing",
+    counts: { total: 0, completed: 0, failed: 0 },
+    usage: NO_USAGE,
+    failures: [],
+    error: null,
+    queuedAt: new Date(Date.UTC(2030, 0, 1)),
+    runningAt: null,
+    cancellingAt: null,
+    succeededAt: null,
+    partialAt: null,
+    failedAt: null,
+    cancelledAt: null,
+    revision: 1,
+    ...more,
+  };
+}
+
+export async function createdRun(store: Store, user: string, more: Partial<Run> = {}): Promise<Run> {
+  const run = newRun(user, more);
+  await store.runs.create(user, run);
+  return run;
+}
+
+export function newStep(user: string, more: Partial<NewStep> = {}): NewStep {
+  return {
+    id: unique("step"),
+    user,
+    bookId: "book_of_steps",
+    runId: "run_of_steps",
+    kind: "chapter",
+    recipe: "summary",
+    unit: "0",
+    title: "Chapter 0",
+    inputs: [],
+    ...more,
+  };
+}
+
+export async function insertedStep(
+  store: Store,
+  user: string,
+  more: Partial<NewStep> = {},
+): Promise<NewStep> {
+  const step = newStep(user, more);
+  await store.steps.insert(user, [step]);
+  return step;
+}
+
+/** Claims a step that must be there to be claimed. */
+export async function claim(store: Store, id: string, leaseMs = 15_000): Promise<Step> {
+  const step = await store.steps.claim(id, "worker", leaseMs);
+  if (!step) throw new Error(`${id} cannot be claimed`);
+  return step;
+}
+
+export async function claimedStep(store: Store, user: string, more: Partial<NewStep> = {}): Promise<Step> {
+  return await claim(store, (await insertedStep(store, user, more)).id);
+}
+
+export function opening(more: Partial<LedgerOpening> = {}): LedgerOpening {
+  return {
+    id: `${unique("step")}.f1.1`,
+    runId: "run_of_calls",
+    stepId: "step_of_calls",
+    recipe: "summary",
+    recipeVersion: 1,
+    digest: sha256("request"),
+    modelAsked: "model",
+    cost: 1_000,
+    ...more,
+  };
+}
+
+export function settlement(more: Partial<LedgerSettlement> = {}): LedgerSettlement {
+  return {
+    state: "answered",
+    modelAnswered: "model-2030",
+    inputTokens: 100,
+    cachedTokens: 20,
+    outputTokens: 30,
+    cost: 400,
+    latencyMs: 1_234,
+    outcome: null,
+    answer: '{"text":"ünïcode ☃"}',
+    ...more,
+  };
+}
+
+export const FAILURE = { code: "model_refused", detail: "The model would not answer." };
+
+/** Strings that someone may send where an id is expected. */
+export const ODD_IDS = [
+  "",
+  "\0",
+  "$where",
+  "a.b",
+  "'; DROP TABLE books; --",
+  "😀",
+  "x".repeat(10_000),
+  "%",
+  "\ud800",
+];
