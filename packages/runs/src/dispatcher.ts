@@ -134,14 +134,17 @@ export class Dispatcher {
   async #wake(wanted: readonly WakeUp[]): Promise<number> {
     const { store, wakeUps, fallback, onError } = this.#options;
     if (wanted.length === 0) return 0;
+    // Marked first: a step that is claimed and given back within the message's way must count as not dispatched.
+    await store.dispatch.markDispatched(wanted.map((wakeUp) => wakeUp.stepId));
     try {
       await wakeUps.wake(wanted);
-      await store.dispatch.markDispatched(wanted.map((wakeUp) => wakeUp.stepId));
       return wanted.length;
     } catch (error) {
       onError(error, "waking workers");
       const here = wanted.slice(0, fallback?.capacity() ?? 0);
       await fallback?.wake(here);
+      // What the queue holds cannot be known now.
+      await store.dispatch.forgetDispatches();
       return here.length;
     }
   }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { redisAddress } from "@mythic/shared/redis";
 import { z } from "zod";
 
 /** The environment cannot be used. The message names every problem, one a line, and shows no value. */
@@ -109,26 +110,28 @@ type RedisSettings = z.infer<z.ZodObject<typeof redisSettings>>;
 /** The address of a role's Redis, or null when none is configured. */
 export function redisUrlOf(settings: RedisSettings, role: "queue" | "cache"): string | null {
   const own = role === "queue" ? settings.QUEUE_REDIS_URL : settings.CACHE_REDIS_URL;
-  if (own ?? settings.REDIS_URL) return own ?? settings.REDIS_URL ?? null;
-  if (!settings.REDIS_HOST) return null;
-  const address = new URL(
-    `redis://${settings.REDIS_HOST}:${settings.REDIS_PORT ?? 6379}/${settings.REDIS_DB ?? 0}`,
-  );
-  address.password = settings.REDIS_PASSWORD ?? "";
-  return address.href;
+  return redisAddress({
+    url: own ?? settings.REDIS_URL,
+    host: settings.REDIS_HOST,
+    port: settings.REDIS_PORT,
+    db: settings.REDIS_DB,
+    password: settings.REDIS_PASSWORD,
+  });
 }
 
 type ModelSettings = z.infer<z.ZodObject<typeof modelSettings>>;
 
 export interface ConfiguredModel {
   readonly name: string;
-  readonly apiKey: string | null;
-  readonly baseUrl: string | null;
+  readonly apiKey: string;
+  readonly baseUrl: string;
 }
 
-/** The model that answers, or null: then recipes use their offline methods. */
+const OPENAI = "https://api.openai.com/v1";
+
+/** The model that answers, or null: then recipes use their offline methods. A local endpoint may need no key. */
 export function modelOf(settings: ModelSettings): ConfiguredModel | null {
   const { MYTHIC_MODEL: name, OPENAI_API_KEY: apiKey, OPENAI_BASE_URL: baseUrl } = settings;
   if (!name || !(apiKey || baseUrl)) return null;
-  return { name, apiKey: apiKey ?? null, baseUrl: baseUrl ?? null };
+  return { name, apiKey: apiKey ?? "none", baseUrl: baseUrl ?? OPENAI };
 }

@@ -131,7 +131,7 @@ export interface StepStore {
   results(user: string, ids: readonly string[]): Promise<readonly StepResult[]>;
   /** `pending → cancelled` for all of a run that nobody works on. Answers how many. */
   cancelPending(user: string, runId: string): Promise<number>;
-  /** `failed | dead | cancelled | done → pending` with all counts but the fence at zero. Answers how many. */
+  /** `failed | dead | cancelled | done → pending` with errors, crashes and hand-backs at zero. Answers how many. */
   reset(user: string, ids: readonly string[]): Promise<number>;
 
   /** `pending → running` for a step that is due: owner, lease, fence + 1. Null when there is nothing to claim. */
@@ -153,9 +153,10 @@ export interface DispatchStore {
   expireLeases(maxCrashes: number): Promise<readonly Step[]>;
   /**
    * Steps to wake someone for, oldest first: pending, due, and not dispatched since `redispatchMs`. At most `perUser` of one
-   * user, counting those that were dispatched since and still wait, so that nobody fills the queue.
+   * user, counting those at work and those that were dispatched since, so that nobody fills the queue. With a book's id, those
+   * of this book alone.
    */
-  due(limit: number, perUser: number, redispatchMs: number): Promise<readonly Step[]>;
+  due(limit: number, perUser: number, redispatchMs: number, bookId?: string | null): Promise<readonly Step[]>;
   markDispatched(ids: readonly string[]): Promise<void>;
   /** Forgets that anything was dispatched: the queue was wiped. */
   forgetDispatches(): Promise<void>;

@@ -22,7 +22,7 @@ export interface WakeUpOutcome {
   readonly log?: readonly string[];
 }
 
-/** Works on one step. Never rejects. The signal says that the listener is closing. */
+/** Works on one step. Never rejects. */
 export type WakeUpHandler = (stepId: string) => Promise<WakeUpOutcome>;
 
 export interface Listener {

@@ -71,10 +71,11 @@ async function live(at: Store, isDead: () => boolean): Promise<void> {
       return { state: "failed" };
     }
   }, 2);
-  let at_ms = Date.now();
+  let now = Date.now();
   await waitFor(
     async () => {
-      await dispatcher.turn((at_ms += 10_000));
+      now += 10_000;
+      await dispatcher.turn(now);
       const { items } = await store.runs.list(USER, { limit: 10, after: null });
       return isDead() || (items.length > 0 && items.every((run) => isTerminal(run.status)));
     },

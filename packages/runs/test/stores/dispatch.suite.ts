@@ -120,6 +120,15 @@ export function describeDispatch(openFresh: OpenFresh): void {
   describe("steps that are due", () => {
     const bench = storeForEach(openFresh);
 
+    test("with a book's id only steps of that book are due", async () => {
+      const { store } = bench;
+      const user = unique("user");
+      await insertedStep(store, user);
+      const other = await insertedStep(store, user, { bookId: unique("book") });
+      const due = await store.dispatch.due(100, 100, REDISPATCH_MS, other.bookId);
+      expect(due.map((step) => step.id)).toEqual([other.id]);
+    });
+
     test("steps are due oldest first, those made at the same time by id, and no more than asked for", async () => {
       const { store, clock } = bench;
       const user = unique("user");

@@ -59,8 +59,13 @@ export class MongoDispatch implements DispatchStore {
     return expired;
   }
 
-  due(limit: number, perUser: number, redispatchMs: number): Promise<readonly Step[]> {
-    return findDue(this.#connection, { limit, perUser, redispatchMs });
+  due(
+    limit: number,
+    perUser: number,
+    redispatchMs: number,
+    bookId: string | null = null,
+  ): Promise<readonly Step[]> {
+    return findDue(this.#connection, { limit, perUser, redispatchMs, bookId });
   }
 
   async markDispatched(ids: readonly string[]): Promise<void> {

@@ -9,6 +9,8 @@ export interface DueQuery {
   /** Steps of one user in the queue or at work at most. */
   readonly perUser: number;
   readonly redispatchMs: number;
+  /** Null for those of all books. */
+  readonly bookId: string | null;
 }
 
 const takenSchema = z.object({ _id: z.string(), steps: z.number() });
@@ -26,7 +28,13 @@ export async function findDue(connection: Connection, query: DueQuery): Promise<
   for (let last: Step | null = null; due.length < query.limit; ) {
     const open = [...room].flatMap(([user, left]) => (left > 0 ? [user] : []));
     if (open.length === 0) break;
-    const found = await dueOf(connection, { users: open, since, after: last, limit: query.limit });
+    const found = await dueOf(connection, {
+      users: open,
+      since,
+      after: last,
+      limit: query.limit,
+      bookId: query.bookId,
+    });
     for (const step of found) {
       const left = room.get(step.user) ?? 0;
       if (left <= 0 || due.length === query.limit) continue;
@@ -63,12 +71,17 @@ interface UserQuery {
   readonly since: Date;
   readonly after: Step | null;
   readonly limit: number;
+  readonly bookId: string | null;
 }
 
-async function dueOf(connection: Connection, { users, since, after, limit }: UserQuery): Promise<Step[]> {
+async function dueOf(
+  connection: Connection,
+  { users, since, after, limit, bookId }: UserQuery,
+): Promise<Step[]> {
   const filter: Filter<StepDocument> = {
     state: "pending",
     user: { $in: users },
+    ...(bookId !== null && { bookId: { $eq: bookId } }),
     notBefore: { $lte: connection.now() },
     dispatchedAt: { $not: { $gte: since } },
     ...(after && {

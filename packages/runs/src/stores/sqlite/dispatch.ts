@@ -31,6 +31,7 @@ WITH RECURSIVE waiting (user) AS (
     row_number() OVER (PARTITION BY steps.user ORDER BY steps.created_at, steps.id)
   FROM rooms CROSS JOIN steps ON steps.id IN (
     SELECT id FROM steps WHERE state = 'pending' AND user = rooms.user AND not_before <= $now
+      AND ($bookId IS NULL OR book_id = $bookId)
       AND (dispatched_at IS NULL OR dispatched_at <= $since)
     ORDER BY created_at, id LIMIT $perUser)
   WHERE room > 0
@@ -71,10 +72,15 @@ export class SqliteDispatch implements DispatchStore {
     return rows.map(stepOf);
   }
 
-  async due(limit: number, perUser: number, redispatchMs: number): Promise<readonly Step[]> {
+  async due(
+    limit: number,
+    perUser: number,
+    redispatchMs: number,
+    bookId: string | null = null,
+  ): Promise<readonly Step[]> {
     const now = this.#now();
     const rows = await this.#database.read((statements) =>
-      statements.all<StepRow>(DUE, { limit, perUser, now, since: now - redispatchMs }),
+      statements.all<StepRow>(DUE, { limit, perUser, now, since: now - redispatchMs, bookId }),
     );
     return rows.map(stepOf);
   }
