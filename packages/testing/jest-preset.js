@@ -1,9 +1,13 @@
+import { join } from "node:path";
+
 /** @type {import("jest").Config} */
 export default {
   testEnvironment: "node",
   testMatch: ["<rootDir>/test/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: { "\\.ts$": "@mythic/testing/strip-types" },
+  globalSetup: join(import.meta.dirname, "src/global-setup.ts"),
+  globalTeardown: join(import.meta.dirname, "src/global-teardown.ts"),
   coverageProvider: "v8",
   testTimeout: 30_000,
 };

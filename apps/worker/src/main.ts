@@ -8,9 +8,6 @@ import { readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { startHealthServer } from "./health-server.ts";
 import { startWorker } from "./start.ts";
 
-/** A long chapter on a slow local model takes minutes. */
-const CALL_TIMEOUT_MS = 10 * 60_000;
-
 try {
   await run(readWorkerConfig(process.env));
 } catch (error) {
@@ -27,9 +24,7 @@ function run(config: WorkerConfig): Promise<void> {
     const wakeUps = stack.use(await openWakeUps({ queueRedisUrl: config.queueRedisUrl, onError }));
     const fallback = wakeUps.kind === "local" ? null : stack.use(openLocalWakeUps());
     const { model: configured, answerReuseMs } = config;
-    const model =
-      configured &&
-      createModel({ ...configured, timeoutMs: CALL_TIMEOUT_MS, ledger: store.ledger, answerReuseMs });
+    const model = configured && createModel({ ...configured, ledger: store.ledger, answerReuseMs });
     const { concurrency, drainMs } = config;
     const worker = startWorker({
       store,

@@ -19,8 +19,8 @@ export interface Asker {
   readonly recipe: string;
   readonly recipeVersion: number;
   readonly model: string;
-  /** Ask anew although the ledger holds an answer. */
-  readonly fresh: boolean;
+  /** Answers from before are asked anew; null when any that is young enough will do. */
+  readonly freshSince: Date | null;
   /** What the run may spend, in nano-dollars. */
   readonly maxCost: number | null;
   readonly signal: AbortSignal;

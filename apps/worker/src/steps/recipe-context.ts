@@ -1,5 +1,5 @@
 import { type Ask, type BookFacts, findRecipe, type Recipe } from "@mythic/recipes";
-import type { Run } from "@mythic/runs";
+import type { Run, Step } from "@mythic/runs";
 import { StepError } from "../step-error.ts";
 import type { StepContext } from "../work-step.ts";
 import type { StepParts } from "./execute-step.ts";
@@ -47,8 +47,16 @@ function askerOf(run: Run, recipe: Recipe, { step, signal }: StepContext, model:
     recipe: recipe.name,
     recipeVersion: recipe.version,
     model,
-    fresh: run.options.fresh,
+    freshSince: freshSince(run, step),
     maxCost: run.options.maxCost,
     signal,
   };
+}
+
+/** Errors of answers that kept to the schema but are of no use: the same answer again would end the same way. */
+const USELESS_ANSWER = ["no_verified_points", "invalid_summary"];
+
+function freshSince(run: Run, step: Step): Date | null {
+  if (USELESS_ANSWER.includes(step.error?.code ?? "")) return step.startedAt;
+  return run.options.fresh ? run.queuedAt : null;
 }

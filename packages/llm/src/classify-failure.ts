@@ -1,0 +1,117 @@
+import { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
+import { ModelError } from "./model-error.ts";
+import { readRetryAfter } from "./retry-after.ts";
+
+/** A call that brought no completion. */
+export interface Failure {
+  readonly error: ModelError;
+  /** True when the endpoint may have worked on the request and may charge for it. */
+  readonly mayBePaid: boolean;
+}
+
+export interface FailureContext {
+  /** Stopped by the caller. */
+  readonly aborted: boolean;
+  readonly timedOut: boolean;
+  readonly now: Date;
+}
+
+/** No connection was made, so nothing was sent. */
+const NEVER_SENT = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "CERT_HAS_EXPIRED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+/** As different endpoints say that a text is too long. */
+const TOO_LONG =
+  /context[ _](?:length|window)|maximum context|too many (?:input )?tokens|prompt is too long|input is too long/i;
+const NO_MEANS = new Set(["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"]);
+
+export function classifyFailure(thrown: unknown, context: FailureContext): Failure {
+  if (context.aborted) {
+    return {
+      error: new ModelError("model_aborted", "The call was stopped.", { cause: thrown }),
+      mayBePaid: true,
+    };
+  }
+  if (context.timedOut || thrown instanceof APIConnectionTimeoutError) {
+    const error = new ModelError("model_timeout", "The model did not answer in time.", { cause: thrown });
+    return { error, mayBePaid: !wasNeverSent(thrown) };
+  }
+  if (
+    thrown instanceof APIError &&
+    !(thrown instanceof APIConnectionError) &&
+    typeof thrown.status === "number"
+  ) {
+    return { error: classifyStatus(thrown, thrown.status, context.now), mayBePaid: false };
+  }
+  if (thrown instanceof SyntaxError) {
+    const error = new ModelError("model_invalid_answer", "The endpoint's response is not JSON.", {
+      cause: thrown,
+    });
+    return { error, mayBePaid: true };
+  }
+  const neverSent = wasNeverSent(thrown);
+  const message = neverSent
+    ? "The model's endpoint cannot be reached."
+    : "The connection to the model broke off.";
+  return { error: new ModelError("model_unavailable", message, { cause: thrown }), mayBePaid: !neverSent };
+}
+
+function classifyStatus(thrown: APIError, status: number, now: Date): ModelError {
+  const options = { cause: thrown, retryAfterMs: readRetryAfter(thrown.headers, now) };
+  const answered = `The model's endpoint answered ${status}`;
+  if (status === 429) return classifyLimit(thrown, options);
+  if (status === 401 || status === 403) {
+    return new ModelError(
+      "model_unauthorised",
+      `${answered}: the key is not valid or may not use this model.`,
+      options,
+    );
+  }
+  if (status === 408) return new ModelError("model_timeout", "The model did not answer in time.", options);
+  if (status >= 500 || status === 409 || status === 425) {
+    return new ModelError("model_unavailable", `${answered}.`, options);
+  }
+  if (thrown.code === "context_length_exceeded" || TOO_LONG.test(thrown.message)) {
+    return new ModelError("model_context_exceeded", "The text is too long for the model.", options);
+  }
+  if (thrown.code === "content_filter") {
+    return new ModelError("model_filtered", "The endpoint's content filter refused the request.", options);
+  }
+  return new ModelError("model_rejected_request", `${answered}: it does not take the request.`, options);
+}
+
+function classifyLimit(
+  thrown: APIError,
+  options: { cause: unknown; retryAfterMs: number | null },
+): ModelError {
+  if (NO_MEANS.has(String(thrown.code)) || NO_MEANS.has(String(thrown.type))) {
+    const message = "The account at the model's endpoint has no means left.";
+    return new ModelError("model_rate_limited", message, { ...options, retryable: false });
+  }
+  return new ModelError(
+    "model_rate_limited",
+    "The model's endpoint takes no more requests for now.",
+    options,
+  );
+}
+
+/** Looks down the causes, where Node keeps the system's code. */
+function wasNeverSent(thrown: unknown): boolean {
+  let error = thrown;
+  for (let depth = 0; depth < 5 && typeof error === "object" && error !== null; depth += 1) {
+    if ("code" in error && NEVER_SENT.has(String(error.code))) return true;
+    if ("errors" in error && Array.isArray(error.errors)) error = error.errors[0];
+    else error = "cause" in error ? error.cause : null;
+  }
+  return false;
+}
