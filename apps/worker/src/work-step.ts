@@ -96,7 +96,7 @@ export class StepWorker {
     let outcome: WakeUpOutcome;
     try {
       const run = step.runId === null ? null : await store.runs.get(step.user, step.runId);
-      const assertWanted = () => this.#assertWanted(step, signal);
+      const assertWanted = this.#checkWanted(step, signal);
       if (step.runId !== null && !isWanted(run)) throw new Interruption("cancelled");
       const made = await execute({ step, run, signal, assertWanted });
       outcome = await this.#complete(step, made, signal);
@@ -166,12 +166,17 @@ export class StepWorker {
     }
   }
 
-  async #assertWanted(step: Step, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (step.runId === null) return;
-    if (!isWanted(await this.#options.store.runs.get(step.user, step.runId)))
-      throw new Interruption("cancelled");
-    signal.throwIfAborted();
+  /** What was seen of the run just now need not be asked again. */
+  #checkWanted(step: Step, signal: AbortSignal): () => Promise<void> {
+    const { runId, user } = step;
+    let seenAt = performance.now();
+    return async () => {
+      signal.throwIfAborted();
+      if (runId === null || performance.now() - seenAt < WATCH_MS) return;
+      if (!isWanted(await this.#options.store.runs.get(user, runId))) throw new Interruption("cancelled");
+      seenAt = performance.now();
+      signal.throwIfAborted();
+    };
   }
 
   async #abortCancelled(): Promise<void> {

@@ -23,7 +23,7 @@ export interface RunSituation {
 }
 
 export interface RunDecision {
-  /** Steps whose inputs have ended and that are not there yet. */
+  /** Steps whose inputs have ended and that are not there yet, or wait. */
   readonly insert: readonly NewStep[];
   /** Pending steps are to be cancelled before anything else. */
   readonly cancelPending: boolean;
@@ -31,8 +31,8 @@ export interface RunDecision {
   readonly change: RunChange | null;
 }
 
-/** `lost`: a merge of which no input came to anything; it never becomes a step. `missing`: not inserted yet. */
-type PlannedState = StepState | "lost" | "missing";
+/** `lost`: a merge of which no input came to anything; it never becomes a step. `missing`: not inserted yet, or waiting. */
+type PlannedState = Exclude<StepState, "waiting"> | "lost" | "missing";
 
 /**
  * Decides what a run does next, from what is stored alone, so that it can be asked again after a kill at any point: which
@@ -62,7 +62,7 @@ export function decideRun(situation: RunSituation): RunDecision {
 
 function decideCancelling(situation: RunSituation): RunDecision {
   const { steps } = situation;
-  const cancelPending = steps.some((step) => step.state === "pending");
+  const cancelPending = steps.some((step) => step.state === "pending" || step.state === "waiting");
   const atWork = steps.some((step) => step.state === "running");
   if (cancelPending) return { insert: [], cancelPending, change: null };
   const change: RunChange = atWork
@@ -74,7 +74,9 @@ function decideCancelling(situation: RunSituation): RunDecision {
 }
 
 function plannedStates(situation: RunSituation): Map<string, PlannedState> {
-  const stored = new Map(situation.steps.map((step) => [step.id, step.state]));
+  const stored = new Map(
+    situation.steps.map((step) => [step.id, step.state === "waiting" ? undefined : step.state]),
+  );
   const states = new Map<string, PlannedState>();
   for (const step of situation.plan) {
     states.set(step.id, stored.get(step.id) ?? (isLost(step, states) ? "lost" : "missing"));

@@ -6,8 +6,8 @@ import type { Store } from "./store.ts";
 
 export interface ChapterResult {
   readonly chapter: ChapterOutline;
-  /** `pending` also when its step is not there yet. */
-  readonly state: StepState;
+  /** `pending` also when its step waits or is not there yet. */
+  readonly state: Exclude<StepState, "waiting">;
   /** What the recipe made of the chapter; null while there is nothing. */
   readonly value: unknown;
 }
@@ -41,7 +41,8 @@ export async function readResult(
   const outlines = await store.books.outlines(run.user, run.bookId);
   const byIndex = new Map(outlines.map((outline) => [String(outline.index), outline]));
   const plan = planRun(run, outlines).filter((step) => step.recipe === recipe);
-  const states = new Map((await store.steps.ofRun(run.user, run.id)).map((step) => [step.id, step.state]));
+  const steps = await store.steps.ofRun(run.user, run.id);
+  const states = new Map(steps.map(({ id, state }) => [id, state === "waiting" ? "pending" : state]));
 
   const leaves = plan.filter((step) => step.kind === "chapter" && Number(step.unit) > (page.after ?? -1));
   const shown = leaves.slice(0, page.limit);

@@ -26,12 +26,9 @@ export async function retryRun(
 ): Promise<Run | null> {
   const run = await store.runs.get(user, id);
   if (!run || !isTerminal(run.status) || run.status === "succeeded") return run;
-  const steps = await store.steps.ofRun(user, id);
-  const repeat = stepsToRepeat(steps);
-  // Between the two writes another process may find all steps ended and close the run again: then it is opened once more.
-  for (let at: Run | null = run; at && isTerminal(at.status); at = await store.runs.get(user, id)) {
-    if (await store.runs.update(user, id, at.revision, REOPENED)) await store.steps.reset(user, repeat);
-  }
+  // Taken back before the run is opened: while it is closed nothing is made of what waits.
+  await store.steps.reset(user, stepsToRepeat(await store.steps.ofRun(user, id)));
+  await store.runs.update(user, id, run.revision, REOPENED);
   await advancer.advanceRun(user, id);
   return store.runs.get(user, id);
 }

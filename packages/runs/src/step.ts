@@ -9,12 +9,13 @@ import type { Failure } from "./book.ts";
  *    │                  ├─ error ──────▶ pending, attempts + 1, not before a while
  *    │                  ├─ lease lost ─▶ pending, crashes + 1   (dead at the third)
  *    │                  └─ handed back ▶ pending, handbacks + 1 (a deploy; costs nothing)
- *    └── cancelled when its run is, while nobody works on it
+ *    ├── cancelled when its run is, while nobody works on it
+ *    └── waiting ◀── a retry of its run took it back, with whatever it is made from; pending once its inputs have ended
  * ```
  * A claim sets owner and lease and raises the fence. Every later write names the fence, and a fence that is not the
  * step's own any more writes nothing.
  */
-export type StepState = "pending" | "running" | "done" | "failed" | "cancelled" | "dead";
+export type StepState = "waiting" | "pending" | "running" | "done" | "failed" | "cancelled" | "dead";
 
 /** `parse` belongs to a book; the others to a run. */
 export type StepKind = "parse" | "chapter" | "merge" | "finish";
@@ -70,7 +71,7 @@ export const STEP_POLICY = {
   retryBaseMs: 1_000,
   retryCapMs: 60_000,
   /** A wake-up that led to no claim within this time is sent again. */
-  redispatchMs: 60_000,
+  redispatchMs: 20_000,
   /** Steps of one user that wait in the queue at most; the rest waits in the store. */
   windowPerUser: 64,
 } as const;

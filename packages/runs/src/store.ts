@@ -122,16 +122,16 @@ export interface StepOutcome {
 }
 
 export interface StepStore {
-  /** Inserts those that are not there; what is there stays as it is. Answers how many were new. */
+  /** Inserts those that are not there; what waits becomes pending; all else stays as it is. Answers how many became pending. */
   insert(user: string, steps: readonly NewStep[]): Promise<number>;
   /** All steps of a run, ordered by id. */
   ofRun(user: string, runId: string): Promise<readonly Step[]>;
   get(user: string, id: string): Promise<Step | null>;
   /** The results that the done steps among `ids` name, in the order of `ids`. */
   results(user: string, ids: readonly string[]): Promise<readonly StepResult[]>;
-  /** `pending → cancelled` for all of a run that nobody works on. Answers how many. */
+  /** `pending | waiting → cancelled` for all of a run that nobody works on. Answers how many. */
   cancelPending(user: string, runId: string): Promise<number>;
-  /** `failed | dead | cancelled | done → pending` with errors, crashes and hand-backs at zero. Answers how many. */
+  /** `failed | dead | cancelled | done → waiting` with errors, crashes and hand-backs at zero. Answers how many. */
   reset(user: string, ids: readonly string[]): Promise<number>;
 
   /** `pending → running` for a step that is due: owner, lease, fence + 1. Null when there is nothing to claim. */

@@ -133,6 +133,13 @@ describe("what a run does next", () => {
     expect(decideRun(situation(["done", "cancelled"], { run })).change?.status).toBe("cancelled");
   });
 
+  test("takes up what waits once its inputs have ended, and not before", () => {
+    expect(kinds(situation(["done", "waiting", "waiting", "waiting"]))).toEqual(["chapter"]);
+    expect(kinds(situation(["done", "running", "waiting", "waiting"]))).toEqual([]);
+    expect(kinds(situation(["done", "done", "waiting", "waiting"]))).toEqual(["merge"]);
+    expect(decideRun(situation(["done", "done", "waiting", "waiting"])).change?.status).not.toBe("partial");
+  });
+
   test("inserts nothing more once it is being cancelled", () => {
     const run = someRun({ status: "cancelling", cancellingAt: new Date(0) });
     expect(kinds(situation(["done", "done"], { run }))).toEqual([]);

@@ -6,9 +6,11 @@ import { openRecipe } from "./recipe-context.ts";
 /** Results of neighbouring chapters, or of merges below, into one. Inputs that came to nothing are left out. */
 export async function mergeResults(parts: StepParts, context: StepContext): Promise<StepOutcome> {
   const { step } = context;
-  const { recipe, book, ask, reusedAnswers } = await openRecipe(parts, context);
-  const results = await parts.store.steps.results(step.user, step.inputs);
-  const inputs = await Promise.all(step.inputs.map((id) => parts.store.steps.get(step.user, id)));
+  const [{ recipe, book, ask, reusedAnswers }, results, ...inputs] = await Promise.all([
+    openRecipe(parts, context),
+    parts.store.steps.results(step.user, step.inputs),
+    ...step.inputs.map((id) => parts.store.steps.get(step.user, id)),
+  ]);
   const titles = new Map(inputs.map((input) => [input?.id, input?.title]));
   const children = results.map(({ stepId, value }) => ({ title: titles.get(stepId) ?? "", value }));
   const whole = step.unit === ROOT_UNIT;

@@ -86,7 +86,8 @@ export function describeDispatch(openFresh: OpenFresh): void {
       expect(await store.steps.claim(id, "worker", 1_000)).toBeNull();
       expect(await dueIds(store)).toEqual([]);
       expect(await store.steps.reset(user, [id])).toBe(1);
-      expect(await store.steps.get(user, id)).toMatchObject({ state: "pending", crashes: 0, fence: 3 });
+      expect(await store.steps.get(user, id)).toMatchObject({ state: "waiting", crashes: 0, fence: 3 });
+      expect(await dueIds(store)).toEqual([]);
     });
 
     test("who lost the lease writes nothing more, before and after another claim", async () => {
@@ -211,11 +212,13 @@ export function describeDispatch(openFresh: OpenFresh): void {
     test("a step that starts over goes on counting its wake-ups, so that none is taken for an old one", async () => {
       const { store } = bench;
       const user = unique("user");
-      const { id } = await insertedStep(store, user);
+      const inserted = await insertedStep(store, user);
+      const { id } = inserted;
       await store.dispatch.markDispatched([id]);
       const step = await claim(store, id);
       await store.steps.fail(id, step.fence, FAILURE, null);
       await store.steps.reset(user, [id]);
+      await store.steps.insert(user, [inserted]);
       expect(await dueIds(store)).toEqual([id]);
       await store.dispatch.markDispatched([id]);
       expect(await store.steps.get(user, id)).toMatchObject({ dispatches: 2 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import type { StepState } from "../../src/step.ts";
+import type { NewStep, StepState } from "../../src/step.ts";
 import type { Store } from "../../src/store.ts";
 import { type OpenFresh, storeForAll } from "./bench.ts";
 import { claim, claimedStep, FAILURE, insertedStep, newStep, ODD_IDS, unique } from "./samples.ts";
@@ -334,16 +334,20 @@ export function describeSteps(openFresh: OpenFresh): void {
       expect(await store.steps.complete(step.id, step.fence, outcome)).toBe(false);
     });
 
-    test("all pending steps of a run are cancelled, and no others", async () => {
+    test("all steps of a run that are pending or wait are cancelled, and no others", async () => {
       const { store, clock } = bench;
       const [user, runId] = [unique("user"), unique("run")];
-      const pending = [
+      const pending: NewStep[] = [
         await insertedStep(store, user, { runId }),
         await insertedStep(store, user, { runId }),
       ];
+      const retried = await claimedStep(store, user, { runId });
+      await store.steps.fail(retried.id, retried.fence, FAILURE, null);
+      await store.steps.reset(user, [retried.id]);
+      pending.push(retried);
       const running = await claimedStep(store, user, { runId });
       const elsewhere = await insertedStep(store, user, { runId: unique("run") });
-      expect(await store.steps.cancelPending(user, runId)).toBe(2);
+      expect(await store.steps.cancelPending(user, runId)).toBe(3);
       expect(await store.steps.cancelPending(user, runId)).toBe(0);
       for (const { id } of pending) {
         expect(await store.steps.get(user, id)).toMatchObject({
@@ -368,7 +372,7 @@ export function describeSteps(openFresh: OpenFresh): void {
       clock.advance(60_000);
       expect(await store.steps.reset(user, [id])).toBe(1);
       expect(await store.steps.get(user, id)).toMatchObject({
-        state: "pending",
+        state: "waiting",
         fence: 2,
         attempts: 0,
         crashes: 0,
@@ -382,6 +386,8 @@ export function describeSteps(openFresh: OpenFresh): void {
         endedAt: null,
       });
       expect(await store.steps.results(user, [id])).toEqual([]);
+      expect(await store.steps.claim(id, "worker", 1_000)).toBeNull();
+      expect(await store.steps.insert(user, [first, newStep(user)])).toBe(2);
       const again = await claim(store, id);
       expect(again.fence).toBe(3);
       await store.steps.complete(id, again.fence, { value: "new", reusedAnswers: 0 });

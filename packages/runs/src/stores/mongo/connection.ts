@@ -13,7 +13,7 @@ import {
   MongoTopologyClosedError,
 } from "mongodb";
 import { StoreUnavailableError } from "../../store.ts";
-import { ServerClock } from "./server-clock.ts";
+import { ServerClock, SLOWEST_REPLY_MS } from "./server-clock.ts";
 
 /**
  * Times in milliseconds. The driver's own `timeoutMS` does not bound an operation, so every layer below it is bounded
@@ -58,11 +58,18 @@ export class Connection implements AsyncDisposable {
   readonly db: Db;
   readonly #client: MongoClient;
   readonly #now: () => number;
+  /** How far the clocks of two processes may be apart. An injected clock is one clock. */
+  readonly #toleranceMs: number;
   #closed: Promise<void> | null = null;
 
-  private constructor(client: MongoClient, database: string, now: () => number) {
+  private constructor(
+    client: MongoClient,
+    database: string,
+    clock: { now: () => number; toleranceMs: number },
+  ) {
     this.#client = client;
-    this.#now = now;
+    this.#now = clock.now;
+    this.#toleranceMs = clock.toleranceMs;
     this.db = client.db(database);
   }
 
@@ -82,7 +89,8 @@ export class Connection implements AsyncDisposable {
     });
     const clock = new ServerClock();
     client.on("serverHeartbeatSucceeded", ({ reply, duration }) => clock.observe(reply, duration));
-    const connection = new Connection(client, database ?? databaseOf(url), now ?? (() => clock.now()));
+    const judge = now ? { now, toleranceMs: 0 } : { now: () => clock.now(), toleranceMs: SLOWEST_REPLY_MS };
+    const connection = new Connection(client, database ?? databaseOf(url), judge);
     try {
       await bounded(() => client.connect(), LIMITS.operationMs);
     } catch (error) {
@@ -95,6 +103,11 @@ export class Connection implements AsyncDisposable {
   /** The server's time, so that all processes judge leases by one clock. */
   now(): Date {
     return new Date(this.#now());
+  }
+
+  /** As late as it may be by the clock of any process: what one calls due another must not refuse. */
+  latest(): Date {
+    return new Date(this.#now() + this.#toleranceMs);
   }
 
   /** The time so many milliseconds ago. */

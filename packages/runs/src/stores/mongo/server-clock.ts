@@ -1,5 +1,5 @@
 /** A reply that took longer says too little about when the server read its clock. */
-const SLOWEST_REPLY_MS = 500;
+export const SLOWEST_REPLY_MS = 500;
 
 /**
  * The primary's time, from what it says of itself in every heartbeat (each 10 s) and the local time in between. Wrong by half

@@ -22,7 +22,7 @@ const schema: z.ZodType<Step> = z.object({
   unit: z.string(),
   title: z.string(),
   inputs: z.array(z.string()),
-  state: z.enum(["pending", "running", "done", "failed", "cancelled", "dead"]),
+  state: z.enum(["waiting", "pending", "running", "done", "failed", "cancelled", "dead"]),
   fence: z.number(),
   owner: z.string().nullable(),
   leaseUntil: z.date().nullable(),
@@ -70,7 +70,9 @@ export class MongoSteps implements StepStore {
     const now = this.#connection.now();
     let inserted = 0;
     for (const piece of pieces(steps, PIECE)) {
-      inserted += await this.#insertPiece(piece.map((step) => toStored(freshStep({ ...step, user }, now))));
+      const fresh = await this.#insertPiece(piece.map((step) => toStored(freshStep({ ...step, user }, now))));
+      inserted += fresh;
+      if (fresh < piece.length) inserted += await this.#release(user, piece);
     }
     return inserted;
   }
@@ -110,7 +112,10 @@ export class MongoSteps implements StepStore {
   async cancelPending(user: string, runId: string): Promise<number> {
     const change = { state: "cancelled" as const, endedAt: this.#connection.now() };
     const { modifiedCount } = await this.#connection.run(() =>
-      this.#steps.updateMany({ user: is(user), runId: is(runId), state: "pending" }, { $set: change }),
+      this.#steps.updateMany(
+        { user: is(user), runId: is(runId), state: { $in: ["pending", "waiting"] } },
+        { $set: change },
+      ),
     );
     return modifiedCount;
   }
@@ -119,7 +124,7 @@ export class MongoSteps implements StepStore {
     const ended: StepState[] = ["failed", "dead", "cancelled", "done"];
     const change = {
       ...RELEASED,
-      state: "pending" as const,
+      state: "waiting" as const,
       notBefore: this.#connection.now(),
       ...{ attempts: 0, crashes: 0, handbacks: 0, reusedAnswers: 0 },
       ...{ error: null, resultId: null, startedAt: null, endedAt: null },
@@ -140,7 +145,7 @@ export class MongoSteps implements StepStore {
     const leaseUntil = new Date(now.getTime() + leaseMs);
     const found = await this.#connection.run(() =>
       this.#steps.findOneAndUpdate(
-        { _id: is(id), state: "pending", notBefore: { $lte: now } },
+        { _id: is(id), state: "pending", notBefore: { $lte: this.#connection.latest() } },
         { $set: { state: "running", owner, leaseUntil, startedAt: now }, $inc: { fence: 1 } },
         { returnDocument: "after" },
       ),
@@ -192,6 +197,14 @@ export class MongoSteps implements StepStore {
       this.#steps.updateOne({ _id: is(id), fence: is(fence), state: "running" }, update),
     );
     return matchedCount === 1;
+  }
+
+  /** Makes those of the steps pending that wait. */
+  async #release(user: string, steps: readonly NewStep[]): Promise<number> {
+    const filter = { _id: { $in: steps.map((step) => step.id) }, user: is(user), state: "waiting" as const };
+    const change = { $set: { state: "pending" as const, notBefore: this.#connection.now() } };
+    const { modifiedCount } = await this.#connection.run(() => this.#steps.updateMany(filter, change));
+    return modifiedCount;
   }
 
   async #insertPiece(documents: StepDocument[]): Promise<number> {

@@ -74,7 +74,7 @@ export class SqliteSteps implements StepStore {
   async cancelPending(user: string, runId: string): Promise<number> {
     return await this.#database.run(
       `UPDATE steps SET state = 'cancelled', ended_at = $now, ${RELEASED}
-       WHERE user = $user AND run_id = $runId AND state = 'pending'`,
+       WHERE user = $user AND run_id = $runId AND state IN ('pending', 'waiting')`,
       { user, runId, now: this.#now() },
     );
   }
@@ -90,7 +90,7 @@ export class SqliteSteps implements StepStore {
       });
       // Wake-ups are counted on: their number names a job of the queue, and an old name would be taken for the old job.
       return statements.run(
-        `UPDATE steps SET state = 'pending', ${RELEASED}, attempts = 0, crashes = 0, handbacks = 0, not_before = $now,
+        `UPDATE steps SET state = 'waiting', ${RELEASED}, attempts = 0, crashes = 0, handbacks = 0, not_before = $now,
            error = NULL, result_id = NULL, reused_answers = 0, started_at = NULL, ended_at = NULL
          WHERE ${mine}`,
         values,
@@ -171,7 +171,7 @@ export class SqliteSteps implements StepStore {
           `INSERT INTO steps (id, user, book_id, run_id, kind, recipe, unit, title, inputs, state, fence, attempts, crashes,
              handbacks, not_before, dispatches, reused_answers, created_at)
            VALUES ($id, $user, $bookId, $runId, $kind, $recipe, $unit, $title, $inputs, 'pending', 0, 0, 0, 0, $now, 0, 0, $now)
-           ON CONFLICT (id) DO NOTHING`,
+           ON CONFLICT (id) DO UPDATE SET state = 'pending', not_before = $now WHERE state = 'waiting' AND user = $user`,
           { ...valuesOf(step), user, now },
         );
       }

@@ -1,0 +1,118 @@
+import type { Queue } from "bullmq";
+import express, { type Express, type Request, type RequestHandler, type Response } from "express";
+import { requireAdmin } from "./authenticate.ts";
+import { BOARD_PATH, createBoard } from "./board.ts";
+import { withPatience } from "./deadline.ts";
+import { ClientGone, ERRORS, Problem } from "./errors.ts";
+import { problemAnswer, toProblem } from "./report-error.ts";
+import { logRequest, recordOf } from "./request-log.ts";
+import { ROUTES } from "./routes/index.ts";
+import type { Route, Services } from "./routes/route.ts";
+import { type Answer, send } from "./send.ts";
+
+export interface AppOptions {
+  readonly services: Services;
+  /** What Bull Board shows; null without Redis. */
+  readonly queue: Queue | null;
+  readonly boardWrite: boolean;
+}
+
+/** Headers of every answer. Pages have a content policy of their own. */
+const STATIC_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cross-origin-opener-policy": "same-origin",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cache-control": "no-store",
+} as const;
+
+/** The way of a request: headers and log, its route, Bull Board, and whatever is left to report. */
+export function createApp({ services, queue, boardWrite }: AppOptions): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.set("etag", false);
+  app.set("query parser", "simple");
+  app.set("trust proxy", false);
+
+  app.use(prepare(services));
+  for (const route of ROUTES) app[route.method](route.path, answerRoute(route, services));
+  for (const [path, allowed] of allowedMethods()) app.all(path, refuseMethod(allowed));
+  app.use(BOARD_PATH, createBoard({ services, queue, write: boardWrite }));
+  app.use(() => {
+    throw new Problem("not_found", "There is nothing at this address.");
+  });
+  app.use(reportError(services));
+  return app;
+}
+
+function prepare({ logger }: Services): RequestHandler {
+  return (request, response, next) => {
+    logRequest(request, response, logger);
+    response.setHeader("x-request-id", recordOf(request).id);
+    for (const [name, value] of Object.entries(STATIC_HEADERS)) response.setHeader(name, value);
+    if (request.headers.host === undefined && request.httpVersion === "1.1") {
+      throw new Problem("malformed_request", "HTTP/1.1 needs a Host header.");
+    }
+    next();
+  };
+}
+
+function answerRoute(route: Route, services: Services): RequestHandler {
+  return async (request, response) => {
+    const work = () => answerAs(route, services, request);
+    send(request, response, route.hasDeadline === false ? await work() : await withPatience(work()));
+  };
+}
+
+async function answerAs(route: Route, services: Services, request: Request): Promise<Answer> {
+  const { id, fields } = recordOf(request);
+  const caller = route.access === "public" ? null : await withPatience(services.identify(request));
+  if (caller) fields["user"] = caller.user;
+  if (caller && route.access === "admin") requireAdmin(caller);
+  return await route.answer({
+    services,
+    request,
+    requestId: id,
+    path: request.params,
+    query: request.query,
+    caller,
+    note: (more) => Object.assign(fields, more),
+  });
+}
+
+function allowedMethods(): Map<string, readonly string[]> {
+  const byPath = Map.groupBy(ROUTES, (route) => route.path);
+  return new Map(
+    [...byPath].map(([path, routes]) => {
+      const methods = routes.map((route) => route.method.toUpperCase());
+      return [path, methods.includes("GET") ? [...methods, "HEAD"] : methods];
+    }),
+  );
+}
+
+function refuseMethod(allowed: readonly string[]): RequestHandler {
+  return () => {
+    const allow = allowed.join(", ");
+    throw new Problem("method_not_allowed", `Allowed here: ${allow}.`, { headers: { allow } });
+  };
+}
+
+function reportError({ logger }: Services) {
+  // Express knows an error handler by its four parameters.
+  return (error: unknown, request: Request, response: Response, _next: unknown): void => {
+    if (error instanceof ClientGone || request.socket.destroyed) {
+      response.destroy();
+      return;
+    }
+    const problem = toProblem(error);
+    const { id, fields } = recordOf(request);
+    fields["code"] = problem.code;
+    if (ERRORS[problem.code].status >= 500) {
+      logger.error({ err: problem.cause ?? problem, req_id: id, code: problem.code }, "request failed");
+    }
+    if (response.headersSent) response.destroy();
+    else send(request, response, problemAnswer(problem, id));
+  };
+}

@@ -1,0 +1,107 @@
+import type { IncomingMessage } from "node:http";
+import type { Role, Store } from "@mythic/runs";
+import { parseApiKey } from "./api-key.ts";
+import { Problem } from "./errors.ts";
+import { FailedAttempts } from "./failed-attempts.ts";
+import { isLoopback, isMeantForThisMachine } from "./same-machine.ts";
+
+/** Who asks. */
+export interface Caller {
+  readonly user: string;
+  readonly role: Role;
+}
+
+/** Ways to hand in a key. Only pages for people take Basic, since a browser sends it by itself from then on. */
+export type Scheme = "bearer" | "basic";
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly delay: (milliseconds: number) => Promise<void>;
+}
+
+export interface AuthenticatorOptions {
+  readonly keys: Store["keys"];
+  /** What the server listens on. */
+  readonly host: string;
+  readonly clock: Clock;
+}
+
+/** Everyone, while no key was ever made and only this machine can ask. */
+const LOCAL: Caller = { user: "local", role: "admin" };
+const CHALLENGES: Readonly<Record<Scheme, string>> = {
+  bearer: 'Bearer realm="mythic"',
+  basic: 'Basic realm="mythic", charset="UTF-8"',
+};
+
+/**
+ * Finds out who asks. Nothing of it is kept but two facts that never change back: that a key was made, and how often an
+ * address was wrong lately. So a key that was revoked is refused by the next request.
+ */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #failures: FailedAttempts;
+  readonly #loopback: boolean;
+  #keysWereMade = false;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#failures = new FailedAttempts(options.clock.now);
+    this.#loopback = isLoopback(options.host);
+  }
+
+  /** @throws Problem when it is nobody */
+  async identify(request: IncomingMessage, scheme: Scheme = "bearer"): Promise<Caller> {
+    const headers = { "www-authenticate": CHALLENGES[scheme] };
+    if (!(await this.#wereKeysMade())) return this.#identifyWithoutKeys(request, headers);
+    const text = credentialOf(request, scheme);
+    if (text === null) {
+      const detail = "Send a key: Authorization: Bearer myth_live_…";
+      throw new Problem("unauthorized", detail, { headers });
+    }
+    const parsed = parseApiKey(text);
+    const key = parsed && (await this.#options.keys.findBySha256(parsed.sha256));
+    if (!key || key.revokedAt !== null) return await this.#refuse(request, headers);
+    return { user: key.user, role: key.role };
+  }
+
+  async #wereKeysMade(): Promise<boolean> {
+    this.#keysWereMade ||= await this.#options.keys.wereEverMade();
+    return this.#keysWereMade;
+  }
+
+  #identifyWithoutKeys(request: IncomingMessage, headers: Readonly<Record<string, string>>): Caller {
+    if (!this.#loopback) {
+      const detail = "Make the first key where the server runs: mythic key create --user NAME --role admin";
+      throw new Problem("no_keys", detail, { headers });
+    }
+    if (isMeantForThisMachine(request)) return LOCAL;
+    const detail =
+      "Without keys only this machine may ask, by its own name. Make a key: mythic key create --user NAME --role admin";
+    throw new Problem("forbidden_origin", detail);
+  }
+
+  async #refuse(request: IncomingMessage, headers: Readonly<Record<string, string>>): Promise<never> {
+    const verdict = this.#failures.add(request.socket.remoteAddress ?? "");
+    if (verdict.kind === "refuse") {
+      const retryAfter = { "retry-after": String(verdict.retryAfterSeconds) };
+      const detail = "Too many wrong keys came from this address.";
+      throw new Problem("too_many_attempts", detail, { headers: retryAfter });
+    }
+    await this.#options.clock.delay(verdict.delayMs);
+    throw new Problem("invalid_key", "This key is unknown, mistyped or revoked.", { headers });
+  }
+}
+
+export function requireAdmin(caller: Caller): void {
+  if (caller.role !== "admin") throw new Problem("admin_required", "Only an admin's key may do this.");
+}
+
+/** The key that a request brings, or null when it brings none. */
+function credentialOf(request: IncomingMessage, scheme: Scheme): string | null {
+  const [, name = "", value = ""] = /^(\S+) +(\S+)$/.exec(request.headers.authorization ?? "") ?? [];
+  if (name.toLowerCase() === "bearer") return value;
+  if (name.toLowerCase() !== "basic" || scheme !== "basic") return null;
+  const text = Buffer.from(value, "base64").toString("utf8");
+  return text.slice(text.indexOf(":") + 1);
+}

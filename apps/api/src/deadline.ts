@@ -1,0 +1,23 @@
+import { StoreUnavailableError } from "@mythic/runs";
+
+/** A store that does not answer is reported within 5 seconds, however many questions a request has for it. */
+export const PATIENCE_MS = 4_500;
+
+/**
+ * Waits for work that needs the store. What goes on after the time is up may still happen: that is what the error says. Its own
+ * end is not waited for.
+ *
+ * @throws StoreUnavailableError when the time is up
+ */
+export async function withPatience<Value>(work: Promise<Value>, patienceMs = PATIENCE_MS): Promise<Value> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new StoreUnavailableError(`The store did not answer within ${patienceMs} ms.`)),
+    patienceMs,
+  );
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
