@@ -2,7 +2,7 @@ import type { ParseResult } from "./book.ts";
 import { decideRun } from "./decide-run.ts";
 import { planRun } from "./plan-run.ts";
 import { isTerminal, type Run } from "./run.ts";
-import type { NewStep } from "./step.ts";
+import type { NewStep, Step } from "./step.ts";
 import type { Store } from "./store.ts";
 
 /** Changes by others that one round may run into before it gives up and leaves the rest to the dispatcher. */
@@ -12,11 +12,14 @@ const MAX_PLANS = 200;
 
 export interface AdvancerOptions {
   readonly store: Store;
-  /** Told of steps that were inserted just now. Must not reject. */
-  readonly onInserted: (steps: readonly NewStep[]) => Promise<void>;
+  /** Told of steps that became pending just now. Must not reject. */
+  readonly onPending: (steps: readonly PendingStep[]) => Promise<void>;
   /** Told of every change of a run. */
   readonly onRunChanged?: (run: Run) => void;
 }
+
+/** A step that can be claimed from now on, with the number of wake-ups sent for it so far. */
+export type PendingStep = NewStep & Pick<Step, "dispatches">;
 
 /**
  * Takes runs and books to what their steps say they are now. Everything it writes can be written again, so it may be asked
@@ -48,11 +51,11 @@ export class Advancer {
 
   /** Makes a book what its parse step says, inserts that step when it is missing, and advances the runs that wait for it. */
   async advanceBook(user: string, bookId: string): Promise<void> {
-    const { store, onInserted } = this.#options;
+    const { store, onPending } = this.#options;
     const book = await store.books.get(user, bookId);
     if (!book || book.status === "ready" || book.status === "refused") return this.#advanceRunsOf(bookId);
     const step = parseStep(user, bookId);
-    if ((await store.steps.insert(user, [step])) > 0) await onInserted([step]);
+    if ((await store.steps.insert(user, [step])) > 0) await onPending([{ ...step, dispatches: 0 }]);
     const stored = await store.steps.get(user, step.id);
     if (stored?.state === "done") {
       const [result] = await store.steps.results(user, [step.id]);
@@ -73,7 +76,7 @@ export class Advancer {
   }
 
   async #advanceOnce(user: string, runId: string): Promise<void> {
-    const { store, onInserted, onRunChanged } = this.#options;
+    const { store, onPending, onRunChanged } = this.#options;
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; ) {
       const run = await store.runs.get(user, runId);
       if (!run || isTerminal(run.status)) return;
@@ -90,7 +93,10 @@ export class Advancer {
       }
       if (decision.insert.length > 0) {
         await store.steps.insert(user, decision.insert);
-        await onInserted(decision.insert);
+        const dispatches = new Map(steps.map((step) => [step.id, step.dispatches]));
+        await onPending(
+          decision.insert.map((step) => ({ ...step, dispatches: dispatches.get(step.id) ?? 0 })),
+        );
       }
       if (!decision.change) return;
       const changed = await store.runs.update(user, runId, run.revision, decision.change);

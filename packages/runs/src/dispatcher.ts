@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Advancer } from "./advancer.ts";
+import { Advancer, type PendingStep } from "./advancer.ts";
 import { cancelRun } from "./cancel-run.ts";
 import type { Run } from "./run.ts";
 import { type NewStep, STEP_POLICY, type Step, type StepPolicy } from "./step.ts";
@@ -54,7 +54,7 @@ export class Dispatcher {
     const { store, onRunChanged } = options;
     this.advancer = new Advancer({
       store,
-      onInserted: (steps) => this.#wakeInserted(steps),
+      onPending: (steps) => this.#wakePending(steps),
       ...(onRunChanged ? { onRunChanged } : {}),
     });
   }
@@ -121,14 +121,14 @@ export class Dispatcher {
     if (limit <= 0) return 0;
     const redispatchMs = local ? LOCAL_REDISPATCH_MS : this.#policy.redispatchMs;
     const steps = await store.dispatch.due(limit, this.#policy.windowPerUser, redispatchMs);
-    return this.#wake(steps.map((step) => wakeUpOf(step, step.dispatches + 1)));
+    return this.#wake(steps.map(wakeUpOf));
   }
 
-  async #wakeInserted(steps: readonly NewStep[]): Promise<void> {
+  async #wakePending(steps: readonly PendingStep[]): Promise<void> {
     // Beyond the window of one user the store keeps them, and the next turn of the dispatcher sees to fairness.
     const { wakeUps } = this.#options;
     if (steps.length > Math.min(this.#policy.windowPerUser, wakeUps.capacity())) return this.poke();
-    await this.#try("waking for new steps", () => this.#wake(steps.map((step) => wakeUpOf(step, 1))));
+    await this.#try("waking for new steps", () => this.#wake(steps.map(wakeUpOf)));
   }
 
   async #wake(wanted: readonly WakeUp[]): Promise<number> {
@@ -204,7 +204,6 @@ export class Dispatcher {
   }
 }
 
-function wakeUpOf(step: NewStep, dispatch: number): WakeUp {
-  const { id: stepId, kind, recipe, bookId, runId } = step;
-  return { stepId, dispatch, kind, recipe, bookId, runId, priority: 1 };
+function wakeUpOf({ id: stepId, dispatches, kind, recipe, bookId, runId }: PendingStep): WakeUp {
+  return { stepId, dispatch: dispatches + 1, kind, recipe, bookId, runId, priority: 1 };
 }
