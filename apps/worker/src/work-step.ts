@@ -82,6 +82,8 @@ export class StepWorker {
       return await this.#workOn(step);
     } catch (error) {
       logger.error({ err: error, step: stepId }, "step not worked on");
+      // It is still due: without a pause it would be offered again at once, and again.
+      await delay(STORE_RETRY_MS);
       return { state: "skipped" };
     }
   }

@@ -15,8 +15,11 @@ export interface FoldedText {
 export const UNSPACED_SCRIPT =
   /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}]/u;
 
+/** The lowest combining mark, and the lowest character of a script without spaces (Thai). */
+const FIRST_MARK = 0x300;
+const FIRST_UNSPACED = 0xe00;
 /** A character with its combining marks. Longer runs of marks are cut, because normalising them costs their square. */
-const CHARACTER = /\P{M}\p{M}{0,30}|\p{M}{1,30}/gu;
+const CHARACTER = /\P{M}\p{M}{0,30}|\p{M}{1,30}/uy;
 /** Soft hyphens, zero-width and direction marks, and the marks of emphasis in plain text. */
 const IGNORED = /^[\p{Cf}_*]/u;
 /** Marks that choose among the shapes of one character, or only hold marks apart. */
@@ -69,8 +72,17 @@ export function foldText(text: string): FoldedText {
     gap = null;
   };
 
-  for (const { 0: character, index: start } of text.matchAll(CHARACTER)) {
-    const end = start + character.length;
+  for (let start = 0, end = 0; start < text.length; start = end) {
+    if (isPlain(text, start)) {
+      // Most of most texts: a letter or digit that stands for itself.
+      const letter = text.charAt(start).toLowerCase();
+      end = start + 1;
+      closeGap(letter);
+      write(letter, start, end);
+      continue;
+    }
+    const character = characterAt(text, start);
+    end = start + character.length;
     const kind = gapKind(text, character, start, gap);
     if (kind !== null) {
       const next: Gap = { kind, start, end };
@@ -89,6 +101,22 @@ export function foldText(text: string): FoldedText {
   }
   closeGap("");
   return { folded: pieces.join(""), starts, ends };
+}
+
+/** True for an ASCII letter or digit without a combining mark. */
+function isPlain(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  const alone = !(text.charCodeAt(at + 1) >= FIRST_MARK);
+  return (
+    alone &&
+    ((code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || (code >= 0x30 && code <= 0x39))
+  );
+}
+
+/** A character with its marks; there is one at every offset that is not past the end. */
+function characterAt(text: string, at: number): string {
+  CHARACTER.lastIndex = at;
+  return CHARACTER.exec(text)?.[0] ?? text.charAt(at);
 }
 
 /** What sort of gap a character opens or continues; null when it is none. */
@@ -128,9 +156,14 @@ function isIdleSpace(before: string | undefined, next: string): boolean {
     before === LOOSE ||
     next === LOOSE ||
     CLOSING.includes(next) ||
-    UNSPACED_SCRIPT.test(before) ||
-    UNSPACED_SCRIPT.test(next)
+    isUnspaced(before) ||
+    isUnspaced(next)
   );
+}
+
+function isUnspaced(piece: string): boolean {
+  // None of these scripts is below: most pieces need no expression.
+  return piece.charCodeAt(0) >= FIRST_UNSPACED && UNSPACED_SCRIPT.test(piece);
 }
 
 /** Compatibility decomposition and case folding: equal exactly when NFKC forms are equal but for case. */

@@ -71,11 +71,14 @@ function examineQuotation(text: string, index: FoldedText, quote: string): Quota
   return { kind: "located", ...spanOf(text, index, first, needle.length) };
 }
 
-/** Words of a text, whatever its script. */
-export function countWords(text: string): number {
+/** Words of a text, whatever its script; counts no further than told. */
+export function countWords(text: string, most: number = Number.POSITIVE_INFINITY): number {
   let words = 0;
   for (const segment of WORDS.segment(text)) {
     words += segment.isWordLike === true ? 1 : 0;
+    if (words >= most) {
+      break;
+    }
   }
   return words;
 }

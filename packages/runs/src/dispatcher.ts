@@ -134,8 +134,9 @@ export class Dispatcher {
   async #wake(wanted: readonly WakeUp[]): Promise<number> {
     const { store, wakeUps, fallback, onError } = this.#options;
     if (wanted.length === 0) return 0;
-    // Marked first: a step that is claimed and given back within the message's way must count as not dispatched.
-    await store.dispatch.markDispatched(wanted.map((wakeUp) => wakeUp.stepId));
+    // Marked first: a step that is claimed and given back within the message's way must count as not dispatched. A process
+    // on its own takes no more than it claims right away, so there is nothing to mark.
+    if (wakeUps.kind !== "local") await store.dispatch.markDispatched(wanted.map((wakeUp) => wakeUp.stepId));
     try {
       await wakeUps.wake(wanted);
       return wanted.length;

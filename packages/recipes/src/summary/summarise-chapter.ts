@@ -15,7 +15,7 @@ import { type ChapterSummary, EMPTY_NOTE } from "./values.ts";
 export async function summariseChapter(task: ChapterTask, ask: Ask): Promise<ChapterSummary> {
   const { chapter, book } = task;
   const parts = cutText(chapter.text, LIMITS.partLength, book.language).filter(
-    ({ start, end }) => countWords(chapter.text.slice(start, end)) >= LIMITS.minWords,
+    ({ start, end }) => countWords(chapter.text.slice(start, end), LIMITS.minWords) >= LIMITS.minWords,
   );
   const summaries: ChapterSummary[] = [];
   for (const [index, span] of parts.entries()) {

@@ -12,6 +12,7 @@ class LocalWakeUps implements WakeUps {
   readonly #waiting = new PriorityQueue<WakeUp>();
   readonly #listeners = new Set<LocalListener>();
   readonly #notify: (() => void)[] = [];
+  #handingOut = false;
   #closed = false;
 
   capacity(): number {
@@ -60,14 +61,22 @@ class LocalWakeUps implements WakeUps {
     for (const notify of this.#notify) notify();
   }
 
+  /**
+   * One step a turn of the event loop: the first gets as far as its first wait before the next begins. Begun together they
+   * would share the processor stage by stage, and all of them would wait for the model at the same time, and for each other.
+   */
   #handOut(): void {
-    for (const listener of this.#listeners) {
-      while (listener.free > 0) {
-        const next = this.#waiting.take();
-        if (next === undefined) return;
-        listener.start(next.stepId);
-      }
-    }
+    if (this.#handingOut) return;
+    const listener = [...this.#listeners].find((one) => one.free > 0);
+    const next = listener && this.#waiting.take();
+    if (next === undefined) return;
+    listener?.start(next.stepId);
+    if (this.#waiting.size === 0) return;
+    this.#handingOut = true;
+    setImmediate(() => {
+      this.#handingOut = false;
+      this.#handOut();
+    });
   }
 }
 

@@ -1,0 +1,70 @@
+import { makeApiKey } from "@mythic/api/api-key";
+import { startApi } from "@mythic/api/start";
+import { openStore } from "@mythic/runs/store";
+import { openLocalWakeUps } from "@mythic/runs/wake-ups";
+import { startWorker } from "@mythic/worker/start";
+import { pino } from "pino";
+import type { CliConfig } from "./config.ts";
+import { FocusedStore } from "./focused-store.ts";
+import { openModel } from "./open-model.ts";
+
+/** The whole of Mythic inside this process: SQLite, wake-ups without a queue, an API on a free port of the loopback address. */
+export interface Embedded {
+  readonly url: string;
+  /** The only key that opens it. */
+  readonly key: string;
+  focus(bookId: string): void;
+  /** Hands steps at work back, so that their run can be gone on with, and lets everything go. */
+  close(): Promise<void>;
+}
+
+/** Whose books these are: the same user as that of a local server without keys. */
+const USER = "local";
+/**
+ * How long calls under way may go on after an interruption, in milliseconds: most answers come within it and need not be paid
+ * for again, and a person at a terminal still waits.
+ */
+const DRAIN_MS = 5_000;
+
+export async function startEmbedded(
+  config: CliConfig,
+  { work }: { readonly work: boolean },
+): Promise<Embedded> {
+  await using stack = new AsyncDisposableStack();
+  const logger = pino({ name: "mythic", level: config.logLevel }, process.stderr);
+  const opened = stack.use(await openStore({ dataDir: config.dataDir }));
+  const { key, id, sha256, lastFour } = makeApiKey();
+  const focused = new FocusedStore(opened, {
+    id,
+    user: USER,
+    role: "admin",
+    sha256,
+    lastFour,
+    createdAt: new Date(),
+    revokedAt: null,
+  });
+  const { store } = focused;
+  const wakeUps = stack.use(openLocalWakeUps());
+  if (work) {
+    const model = openModel(config, store.ledger);
+    const { concurrency } = config;
+    const drainMs = Math.min(DRAIN_MS, config.drainMs);
+    const worker = startWorker({ store, wakeUps, model, logger, concurrency, drainMs });
+    stack.defer(() => worker.close());
+  }
+  const api = await startApi({
+    config: { host: "127.0.0.1", port: 0 },
+    store,
+    wakeUps,
+    model: config.model?.name ?? null,
+    logger,
+  });
+  stack.defer(() => api.close());
+  const held = stack.move();
+  return {
+    url: api.url,
+    key,
+    focus: (bookId) => focused.focus(bookId),
+    close: () => held.disposeAsync(),
+  };
+}
