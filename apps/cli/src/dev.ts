@@ -6,7 +6,7 @@ import { join } from "node:path";
  * assertion in `FSWatcher.close`) and leaves the server behind. So both are in a process group of their own: the watch is ended
  * by force, and the server is told to stop in its place.
  */
-const words = ["--watch", "--env-file-if-exists=.env", join(import.meta.dirname, "main.ts"), "serve"];
+const words = ["--watch", join(import.meta.dirname, "main.ts"), "serve"];
 const watching = spawn(process.execPath, words, { detached: true, stdio: "inherit" });
 
 const stop = () => {

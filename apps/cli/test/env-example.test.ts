@@ -2,13 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { apiSettings } from "@mythic/api/config";
+import { workerSettings } from "@mythic/worker/config";
 import { z } from "zod";
 import { cliSettings } from "../src/config.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-/** The command line may use nothing of the worker but its start, so its settings are read by their path. */
-const WORKER: unknown = await import(join(ROOT, "apps/worker/src/config.ts"));
-const { workerSettings } = z.object({ workerSettings: z.instanceof(z.ZodObject) }).parse(WORKER);
 const SERVERS = [apiSettings, workerSettings];
 
 /** Names and defaults of an app's variables. */

@@ -69,7 +69,7 @@ function decideCancelling(situation: RunSituation): RunDecision {
     ? situation.run.status === "cancelling"
       ? {}
       : { status: "cancelling", cancellingAt: new Date() }
-    : (ended(situation, "cancelled", {}) ?? {});
+    : ended(situation, "cancelled", {});
   return { insert: [], cancelPending, change: different(situation.run, change) };
 }
 

@@ -107,11 +107,16 @@ export class Dispatcher {
 
   async #dispatchAll(): Promise<number> {
     let total = 0;
-    do {
-      this.#again = false;
+    for (this.#again = true; this.#isAskedAgain(); ) {
       total += await this.#try("dispatching", () => this.#dispatchOnce());
-    } while (this.#again);
+    }
     return total;
+  }
+
+  #isAskedAgain(): boolean {
+    const again = this.#again;
+    this.#again = false;
+    return again;
   }
 
   async #dispatchOnce(): Promise<number> {

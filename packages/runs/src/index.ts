@@ -14,7 +14,14 @@ export { cancelRun } from "./cancel-run.ts";
 export { Dispatcher, type DispatcherOptions } from "./dispatcher.ts";
 export { type IdPrefix, isId, newId } from "./ids.ts";
 export { chaptersToProcess, planRun, ROOT_UNIT } from "./plan-run.ts";
-export { type ChapterPage, type ChapterResult, type RecipeResult, readResult } from "./read-result.ts";
+export {
+  type ChapterPage,
+  type ChapterResult,
+  type Coverage,
+  type RecipeResult,
+  type RunReport,
+  readResult,
+} from "./read-result.ts";
 export { retryRun } from "./retry-run.ts";
 export {
   isTerminal,

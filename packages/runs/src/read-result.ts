@@ -12,6 +12,21 @@ export interface ChapterResult {
   readonly value: unknown;
 }
 
+/** How a recipe's result covers the book: measured by the finish of a run. */
+export interface Coverage {
+  readonly recipe: string;
+  readonly chapters: number;
+  /** Chapters with at least one statement that the text bears out. */
+  readonly chaptersWithEvidence: number;
+  /** Quotations located in each tenth of the book's text, from its beginning to its end. */
+  readonly quotationsByTenth: readonly number[];
+}
+
+/** What a finish step stores. */
+export interface RunReport {
+  readonly coverage: readonly Coverage[];
+}
+
 /** What one recipe has made of a book so far. */
 export interface RecipeResult {
   readonly recipe: string;
@@ -21,6 +36,8 @@ export interface RecipeResult {
   readonly next: number | null;
   /** The root of the merge tree; null while there is none. */
   readonly whole: unknown;
+  /** Null until the run has finished. */
+  readonly coverage: Coverage | null;
 }
 
 export interface ChapterPage {
@@ -40,14 +57,16 @@ export async function readResult(
 ): Promise<RecipeResult> {
   const outlines = await store.books.outlines(run.user, run.bookId);
   const byIndex = new Map(outlines.map((outline) => [String(outline.index), outline]));
-  const plan = planRun(run, outlines).filter((step) => step.recipe === recipe);
+  const wholePlan = planRun(run, outlines);
+  const finish = wholePlan.find((step) => step.kind === "finish");
+  const plan = wholePlan.filter((step) => step.recipe === recipe);
   const steps = await store.steps.ofRun(run.user, run.id);
   const states = new Map(steps.map(({ id, state }) => [id, state === "waiting" ? "pending" : state]));
 
   const leaves = plan.filter((step) => step.kind === "chapter" && Number(step.unit) > (page.after ?? -1));
   const shown = leaves.slice(0, page.limit);
   const root = plan.findLast((step) => step.kind === "merge");
-  const wanted = [...shown, ...(root ? [root] : [])].map((step) => step.id);
+  const wanted = [...shown, ...(root ? [root] : []), ...(finish ? [finish] : [])].map((step) => step.id);
   const results = await store.steps.results(run.user, wanted);
   const values = new Map(results.map((result) => [result.stepId, result.value]));
 
@@ -58,5 +77,7 @@ export async function readResult(
       : [];
   });
   const next = leaves.length > shown.length ? Number(shown.at(-1)?.unit) : null;
-  return { recipe, chapters, next, whole: (root && values.get(root.id)) ?? null };
+  const report = values.get(finish?.id ?? "") as RunReport | undefined;
+  const coverage = report?.coverage.find((one) => one.recipe === recipe) ?? null;
+  return { recipe, chapters, next, whole: (root && values.get(root.id)) ?? null, coverage };
 }

@@ -18,6 +18,8 @@ export interface TestRedis {
   /** Freezes the server: connections stay open and nothing answers. */
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** Removes every key. */
+  wipe(): Promise<void>;
   /** Kills the server without saving. */
   stop(): Promise<void>;
   /** Starts it again on the same port, with what its append-only file holds. */
@@ -108,6 +110,7 @@ async function spawnRedis(args: readonly string[]): Promise<TestRedis> {
     async resume() {
       process.kill(server.processId, "SIGCONT");
     },
+    wipe: () => wipe(port, "127.0.0.1"),
     stop: () => server.kill(),
     async start() {
       server = await spawnGuarded("redis-server", options);
@@ -136,6 +139,7 @@ async function runRedisContainer(args: readonly string[]): Promise<TestRedis> {
     port,
     pause: () => container.pause(),
     resume: () => container.resume(),
+    wipe: () => wipe(port, host),
     stop: () => container.stop(),
     async start() {
       await container.start();
@@ -143,6 +147,15 @@ async function runRedisContainer(args: readonly string[]): Promise<TestRedis> {
     },
     [Symbol.asyncDispose]: () => container.remove(),
   };
+}
+
+async function wipe(port: number, host: string): Promise<void> {
+  const client = new Redis({ host, port });
+  try {
+    await client.flushall();
+  } finally {
+    client.disconnect();
+  }
 }
 
 async function untilAnswers(port: number, host: string): Promise<void> {

@@ -18,6 +18,14 @@ const recipeResultSchema = z
       }),
     ),
     next: z.string().nullable().meta({ description: "Pass it as `after` for the next page." }),
+    coverage: z
+      .object({
+        chapters: z.int(),
+        chapters_with_evidence: z.int(),
+        quotations_by_tenth: z.array(z.int()),
+      })
+      .nullable()
+      .meta({ description: "How the result covers the book; null until the run has ended." }),
   })
   .meta({ id: "RecipeResult" });
 
@@ -61,12 +69,17 @@ export function wireResult(
   };
 }
 
-function wireRecipe({ whole, chapters, next }: RecipeResult): z.infer<typeof recipeResultSchema> {
+function wireRecipe({ whole, chapters, next, coverage }: RecipeResult): z.infer<typeof recipeResultSchema> {
   return {
     whole,
     chapters: chapters.map(({ chapter: { id, index, title, path }, state, value }) => {
       return { id, index, title, path: [...path], state, value };
     }),
     next: next === null ? null : String(next),
+    coverage: coverage && {
+      chapters: coverage.chapters,
+      chapters_with_evidence: coverage.chaptersWithEvidence,
+      quotations_by_tenth: [...coverage.quotationsByTenth],
+    },
   };
 }

@@ -13,7 +13,7 @@ import { type WireRun as Run, runSchema } from "../../src/wire.ts";
 const API = join(import.meta.dirname, "../../../api/src/main.ts");
 const WORKER = join(import.meta.dirname, "../../../worker/src/main.ts");
 /** Of the user that a system without keys has. */
-export const LOCAL_USER = "local";
+const LOCAL_USER = "local";
 
 export interface SystemOptions {
   /** Null for SQLite in a directory of the system's own. */

@@ -72,8 +72,8 @@ function guardChild(child: ChildProcess, task: ParseTask): Guard {
   const tooLarge = { code: "parsing_too_large", detail: "Reading this file took too much memory." };
   const clock = setTimeout(() => kill(tooSlow), wallClockMs);
   const memoryBytes = task.limits?.memoryBytes ?? MOST_BYTES;
-  const watch = setInterval(async () => {
-    if ((await residentBytes(child.pid)) > memoryBytes) kill(tooLarge);
+  const watch = setInterval(() => {
+    void residentBytes(child.pid).then((bytes) => bytes > memoryBytes && kill(tooLarge));
   }, WATCH_MS);
   const abort = () => child.kill("SIGKILL");
   task.signal.addEventListener("abort", abort, { once: true });

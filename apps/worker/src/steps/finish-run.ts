@@ -1,16 +1,6 @@
-import { type RecipeResult, readResult } from "@mythic/runs";
+import { type Coverage, type RecipeResult, type RunReport, readResult } from "@mythic/runs";
 import type { StepContext, StepOutcome } from "../work-step.ts";
 import type { StepParts } from "./execute-step.ts";
-
-/** How a recipe's result covers the book. */
-export interface Coverage {
-  readonly recipe: string;
-  readonly chapters: number;
-  /** Chapters with at least one statement that the text bears out. */
-  readonly chaptersWithEvidence: number;
-  /** Quotations located in each tenth of the book's text, from its beginning to its end. */
-  readonly quotationsByTenth: readonly number[];
-}
 
 /** Closes a run: measures how its results cover the book. The run itself is closed by what is stored of its steps. */
 export async function finishRun({ store }: StepParts, { run }: StepContext): Promise<StepOutcome> {
@@ -18,7 +8,8 @@ export async function finishRun({ store }: StepParts, { run }: StepContext): Pro
   for (const recipe of run?.recipes ?? []) {
     if (run) coverage.push(coverageOf(await readResult(store, run, recipe)));
   }
-  return { value: { coverage }, reusedAnswers: 0 };
+  const value: RunReport = { coverage };
+  return { value, reusedAnswers: 0 };
 }
 
 function coverageOf({ recipe, chapters }: RecipeResult): Coverage {

@@ -2,8 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { freshDatabase, startMongo, type TestMongo } from "@mythic/testing/mongo";
 import { startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
-import { Redis } from "ioredis";
-import { ENDED, type System, startSystem } from "../test/system/system.ts";
+import { ENDED, type System, startSystem } from "../system/system.ts";
 
 const LEASE_MS = 15_000;
 
@@ -79,15 +78,13 @@ describe("a system of API, two workers, MongoDB and Redis", () => {
 
   test("a wiped Redis costs a run nothing but time", async () => {
     const { id } = await runAtWork();
-    const client = new Redis(redis.url);
     for (let wipes = 0; wipes < 3; wipes++) {
-      await client.flushall();
+      await redis.wipe();
       const calls = system.model.calls().length;
       await waitFor(
         async () => system.model.calls().length > calls || ENDED.includes((await system.run(id)).status),
       );
     }
-    client.disconnect();
     expect((await system.until(id, ENDED)).status).toBe("succeeded");
     await expectEachResultOnce(id);
   });
@@ -157,9 +154,10 @@ describe("a worker that is told to stop", () => {
     const hang = system.model.script({ does: { kind: "hang" } });
     const { id } = await system.submit({ book_id: book });
     await waitFor(() => system.model.calls().length > 0);
-    const [worker] = system.workers;
-    worker?.signal("SIGTERM");
-    expect(await worker?.ended(10_000)).toBe(0);
+    for (const worker of system.workers) {
+      worker.signal("SIGTERM");
+      expect(await worker.ended(10_000)).toBe(0);
+    }
     const handedBack = (await system.steps(id)).filter((step) => step.handbacks > 0);
     expect(handedBack.length).toBeGreaterThan(0);
     for (const step of handedBack) expect(step).toMatchObject({ state: "pending", attempts: 0, crashes: 0 });
