@@ -10,4 +10,6 @@ export default {
   globalTeardown: join(import.meta.dirname, "src/global-teardown.ts"),
   coverageProvider: "v8",
   testTimeout: 30_000,
+  // Most of what tests do is wait for servers and processes.
+  maxWorkers: 3,
 };

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { ChapterOutline } from "./book.ts";
 import { planRun } from "./plan-run.ts";
 import type { Run } from "./run.ts";
@@ -12,20 +13,22 @@ export interface ChapterResult {
   readonly value: unknown;
 }
 
-/** How a recipe's result covers the book: measured by the finish of a run. */
-export interface Coverage {
-  readonly recipe: string;
-  readonly chapters: number;
+const coverageSchema = z.object({
+  recipe: z.string(),
+  chapters: z.number(),
   /** Chapters with at least one statement that the text bears out. */
-  readonly chaptersWithEvidence: number;
+  chaptersWithEvidence: z.number(),
   /** Quotations located in each tenth of the book's text, from its beginning to its end. */
-  readonly quotationsByTenth: readonly number[];
-}
+  quotationsByTenth: z.array(z.number()),
+});
+
+const reportSchema = z.object({ coverage: z.array(coverageSchema) });
+
+/** How a recipe's result covers the book: measured by the finish of a run. */
+export type Coverage = z.infer<typeof coverageSchema>;
 
 /** What a finish step stores. */
-export interface RunReport {
-  readonly coverage: readonly Coverage[];
-}
+export type RunReport = z.infer<typeof reportSchema>;
 
 /** What one recipe has made of a book so far. */
 export interface RecipeResult {
@@ -77,7 +80,7 @@ export async function readResult(
       : [];
   });
   const next = leaves.length > shown.length ? Number(shown.at(-1)?.unit) : null;
-  const report = values.get(finish?.id ?? "") as RunReport | undefined;
-  const coverage = report?.coverage.find((one) => one.recipe === recipe) ?? null;
+  const report = reportSchema.safeParse(values.get(finish?.id ?? ""));
+  const coverage = report.data?.coverage.find((one) => one.recipe === recipe) ?? null;
   return { recipe, chapters, next, whole: (root && values.get(root.id)) ?? null, coverage };
 }
