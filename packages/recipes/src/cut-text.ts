@@ -16,7 +16,8 @@ export function cutText(text: string, limit: number, language: string | null): S
   return packUnits(units, limit);
 }
 
-function cutSentence(text: string, sentence: Span, limit: number): Span[] {
+/** Cuts a sentence at spaces, else between characters. */
+export function cutSentence(text: string, sentence: Span, limit: number): Span[] {
   const pieces: Span[] = [];
   let start = sentence.start;
   while (sentence.end - start > limit) {

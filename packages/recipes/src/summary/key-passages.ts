@@ -1,7 +1,9 @@
+import { cutSentence } from "../cut-text.ts";
 import type { Span } from "../quotation.ts";
 import type { ChapterTask } from "../recipe.ts";
 import { createSentenceFinder, findParagraphs, wordSegmenter } from "../sentences.ts";
 import { type Candidate, choosePassages } from "./choose-passages.ts";
+import { LIMITS } from "./limits.ts";
 import {
   type ChapterPassages,
   EMPTY_NOTE,
@@ -30,7 +32,7 @@ export function findKeyPassages({ chapter, book }: ChapterTask): ChapterPassages
   const fitting = sentences.filter(
     (sentence) => sentence.words.length >= SENTENCE_WORDS.min && sentence.words.length <= SENTENCE_WORDS.max,
   );
-  const candidates = (fitting.length > 0 ? fitting : sentences).map(({ start, end, words: own }) => ({
+  const candidates = (fitting.length >= count ? fitting : sentences).map(({ start, end, words: own }) => ({
     passage: { evidence: { chapterId: chapter.id, start, end, quote: chapter.text.slice(start, end) } },
     words: new Set(own),
   }));
@@ -65,10 +67,15 @@ export function mergeKeyPassages(
 function readSentences(text: string, language: string | null): Sentence[] {
   const findSentences = createSentenceFinder(language);
   const segmenter = wordSegmenter(language);
-  return findParagraphs(text)
-    .flatMap((paragraph) => findSentences(text, paragraph))
-    .map((span) => ({ ...span, words: readWords(segmenter, text.slice(span.start, span.end)) }))
-    .filter(({ words }) => words.length > 0);
+  return (
+    findParagraphs(text)
+      .flatMap((paragraph) => findSentences(text, paragraph))
+      // Some texts have no sentence ends: what is too long to be looked at is no passage.
+      .flatMap((sentence) => cutSentence(text, sentence, LIMITS.quoteLength))
+      .map(({ start, end }) => ({ start, end: start + text.slice(start, end).trimEnd().length }))
+      .map((span) => ({ ...span, words: readWords(segmenter, text.slice(span.start, span.end)) }))
+      .filter(({ words }) => words.length > 0)
+  );
 }
 
 function readWords(segmenter: Intl.Segmenter, text: string): string[] {

@@ -63,6 +63,16 @@ describe("key passages of a chapter", () => {
     expect(passages.map(({ evidence }) => evidence.quote)).toEqual([topic]);
   });
 
+  test("are short enough to be looked at in a text without sentence ends", async () => {
+    const endless = "dharma kshetre kuru kshetre samaveta yuyutsavah ".repeat(2_000).trim();
+    const { passages } = await passagesOf(chapterOf(endless), "sa");
+    expect(passages.length).toBeGreaterThan(3);
+    for (const { evidence } of passages) {
+      expect(evidence.quote.length).toBeLessThanOrEqual(600);
+      expect(endless.slice(evidence.start, evidence.end)).toBe(evidence.quote);
+    }
+  });
+
   test("are the same every time", async () => {
     expect(await passagesOf(chapterOf(LONG))).toEqual(await passagesOf(chapterOf(LONG)));
   });
