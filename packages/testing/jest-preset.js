@@ -11,5 +11,5 @@ export default {
   coverageProvider: "v8",
   testTimeout: 30_000,
   // Most of what tests do is wait for servers and processes.
-  maxWorkers: 3,
+  maxWorkers: 2,
 };

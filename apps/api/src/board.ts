@@ -38,7 +38,7 @@ const SHOWN_DATA = ["stepId", "bookId", "runId"];
 export function createBoard(options: BoardOptions): Router {
   const router = Router();
   router.use(guard(options.services));
-  router.use(options.queue ? boardOf(options.queue, options.write) : withoutQueue);
+  router.use(withOwnFonts, options.queue ? boardOf(options.queue, options.write) : withoutQueue);
   return router;
 }
 
@@ -59,14 +59,21 @@ const withoutQueue: RequestHandler = () => {
   throw new Problem("queue_not_configured", "Set QUEUE_REDIS_URL or REDIS_URL to have a queue.");
 };
 
+/**
+ * Takes the typeface of another site out of the page: the policy would block it, and each load would show an error in the
+ * browser's console.
+ */
+const withOwnFonts: RequestHandler = (_request, response, next) => {
+  const send = response.send.bind(response);
+  response.send = (body) =>
+    send(typeof body === "string" ? body.replace(/<link [^>]*href="https?:[^>]*>\s*/g, "") : body);
+  next();
+};
+
 function boardOf(queue: Queue, write: boolean): RequestHandler {
   const adapter = new BullMQAdapter(queue, {
     readOnlyMode: !write,
     description: "Wake-ups of steps. Lost ones are sent again; what counts is in the store.",
-    externalJobUrl: ({ data }) => {
-      const [name, id] = data?.runId ? ["run", data.runId] : ["book", data?.bookId];
-      return { displayText: `Show the ${name}`, href: `/${name}s/${id}` };
-    },
   });
   adapter.setFormatter("data", (data) => {
     const entries = Object.entries(data ?? {}).filter(([name]) => SHOWN_DATA.includes(name));

@@ -1,3 +1,4 @@
+import { appRoutes } from "@bull-board/api/dist/routes.js";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { newId } from "@mythic/runs";
 import { type BullMqWakeUps, openBullMqWakeUps } from "@mythic/runs/wake-ups";
@@ -53,6 +54,7 @@ describe("Bull Board", () => {
       expect(response.headers.get("content-type")).toContain("text/html");
       expect(response.headers.get("content-security-policy")).not.toMatch(/https?:|unsafe-eval/);
       const html = await response.text();
+      expect(html).not.toMatch(/(?:href|src)="(?:https?:)?\/\//);
       for (const [, path] of html.matchAll(/<script[^>]* src="(static[^"]+)"/g)) {
         expect((await board(`/${path}`, headers)).status).toBe(200);
         expect((await board(`/${path}`)).status).toBe(401);
@@ -69,13 +71,50 @@ describe("Bull Board", () => {
     expect((await board("/api/queues", { authorization: user })).status).toBe(403);
   });
 
-  test("jobs are shown by recipe, kind and book, with a link to their run", async () => {
+  test("jobs are shown by recipe, kind and book, with the ids of their run and step", async () => {
     const response = await board("/api/queues?activeQueue=mythic-steps&page=1", { authorization: admin });
     expect(response.status).toBe(200);
     const text = await response.text();
     expect(text).toMatch(/summary chapter book_/);
     expect(text).toContain('"readOnlyMode":true');
-    expect(text).toContain("/runs/run_");
+    expect(text).toMatch(/"stepId":"run_[^"]+","bookId":"book_[^"]+","runId":"run_/);
+    // A browser hands in its key to the board alone, so a link out of it would lead to a 401.
+    expect(text).not.toContain("Show the run");
+  });
+
+  test("as long as it is read-only, nothing that the board can do to a queue is done", async () => {
+    const place = new Map([
+      [":queueName", "mythic-steps"],
+      [":jobId", encodeURIComponent(jobId)],
+      [":queueStatus", "failed"],
+    ]);
+    const path = (route: string) => route.replace(/:\w+/g, (name) => place.get(name) ?? "x");
+    const writing = appRoutes.api.flatMap(({ method, route }) =>
+      [method]
+        .flat()
+        .flatMap((verb) => (verb === "get" ? [] : [route].flat().map((one) => [verb, path(one)]))),
+    );
+    expect(writing.length).toBeGreaterThan(15);
+    const before = await wakeUps.queue.getJobCounts();
+    const headers = { authorization: admin, "content-type": "application/json" };
+    for (const [verb = "", one = ""] of writing) {
+      const method = verb.toUpperCase();
+      const body = JSON.stringify({
+        concurrency: 1,
+        name: "x",
+        data: {},
+        jobData: {},
+        delay: 1,
+        priority: 1,
+      });
+      const response = await fetch(`${api.url}/admin/queues${one}`, { method, headers, body });
+      // These answer for all queues that may be changed, and here are none.
+      const ofAll = one === "/api/queues/pause" || one === "/api/queues/resume";
+      expect([`${method} ${one}`, response.status >= 400]).toEqual([`${method} ${one}`, !ofAll]);
+    }
+    expect(await wakeUps.queue.getJobCounts()).toEqual(before);
+    expect(await wakeUps.queue.getGlobalConcurrency()).toBeNull();
+    expect(await wakeUps.queue.isPaused()).toBe(false);
   });
 
   test("nothing can be changed unless that was allowed", async () => {

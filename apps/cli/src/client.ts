@@ -3,7 +3,7 @@ import { openAsBlob } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { z } from "zod";
-import { CliError } from "./cli-error.ts";
+import { CliError, EXIT } from "./cli-error.ts";
 import { printable } from "./terminal.ts";
 import {
   bookSchema,
@@ -183,7 +183,13 @@ export class Client {
     if (!(outcome instanceof Response))
       return new CliError(`The server at ${this.#base.origin} cannot be reached.`, { cause: outcome });
     const problem = problemSchema.safeParse(await outcome.json().catch(() => undefined));
-    const said = problem.data?.detail ?? problem.data?.title;
+    const { code, title, detail } = problem.data ?? {};
+    // The server's own words name a header, which is no help on a command line.
+    if (code === "unauthorized")
+      return new CliError("This server asks for a key: set MYTHIC_KEY, or add --key.");
+    if (code === "unknown_recipe")
+      return new CliError(printable(`${title}. ${detail}`), { exitCode: EXIT.usage });
+    const said = detail ?? title;
     if (said !== undefined) return new CliError(printable(said));
     return new CliError(`The server at ${this.#base.origin} answered with status ${outcome.status}.`);
   }

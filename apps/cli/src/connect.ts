@@ -1,3 +1,4 @@
+import { CliError, EXIT } from "./cli-error.ts";
 import { Client } from "./client.ts";
 import { type CliConfig, readCliConfig } from "./config.ts";
 import type { Terminal } from "./terminal.ts";
@@ -28,11 +29,19 @@ export async function connect(
   const config = readCliConfig(terminal.environment);
   const server = options.server ?? config.server;
   if (server !== null) {
+    requireAddress(server);
     const key = options.key ?? config.key;
     const client = new Client({ server, key, signal: terminal.interruption });
     return { client, embedded: null, [Symbol.asyncDispose]: async () => undefined };
   }
   return await connectEmbedded(terminal, config, work);
+}
+
+/** `MYTHIC_SERVER` was checked with the other settings; the option was not. */
+function requireAddress(server: string): void {
+  // `localhost:3000` alone is a URL too, of the scheme `localhost`.
+  if (/^https?:$/.test(URL.parse(server)?.protocol ?? "")) return;
+  throw new CliError("--server needs an address such as http://127.0.0.1:3000.", { exitCode: EXIT.usage });
 }
 
 async function connectEmbedded(terminal: Terminal, config: CliConfig, work: boolean): Promise<Connection> {

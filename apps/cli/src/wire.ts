@@ -9,6 +9,7 @@ const failure = z.object({ code: z.string(), detail: z.string() });
 export const bookSchema = z.object({
   id: z.string(),
   status: z.string(),
+  sha256: z.string(),
   file_name: z.string().nullable(),
   title: z.string().nullable(),
   authors: z.array(z.string()),

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Client, MarkdownFile } from "./client.ts";
 import type { WireBook, WireResult, WireRun } from "./wire.ts";
 
-/** What `--json` prints and `result.json` holds: the API's result with the chapters of all pages, and its run. */
+/** What `--json` prints: the API's result with the chapters of all pages, and its run. */
 export type WholeResult = WireResult & { readonly run: WireRun };
 
 const NAME_LENGTH = 60;
@@ -30,7 +30,7 @@ export async function readWholeResult(
   return { ...result, run };
 }
 
-/** Writes the files of a result into `directory/<book>/` and answers their paths. */
+/** Writes the files of a result into `directory/<book>/` and answers their paths. `result.json` says of which file it is. */
 export async function writeResult(
   client: Client,
   whole: WholeResult,
@@ -38,29 +38,32 @@ export async function writeResult(
 ): Promise<readonly string[]> {
   const files: MarkdownFile[] = [];
   for (const recipe of whole.run.recipes) files.push(await client.markdown(whole.run.id, recipe));
-  const folder = await folderFor(await client.book(whole.run.book_id), directory);
+  const book = await client.book(whole.run.book_id);
+  const folder = await folderFor(book, directory);
   await mkdir(folder, { recursive: true });
+  const file = { name: book.file_name, sha256: book.sha256 };
   const contents = [
     ...files.map((file) => ({ name: file.fileName, content: file.markdown })),
-    { name: "result.json", content: `${JSON.stringify(whole, null, 2)}\n` },
+    { name: "result.json", content: `${JSON.stringify({ file, ...whole }, null, 2)}\n` },
   ];
   for (const { name, content } of contents) await writeWhole(join(folder, name), content);
   return contents.map(({ name }) => join(folder, name));
 }
 
-/** The book's own folder; a second book of the same title gets another one. */
+/** The file's own folder, whichever store it went through; another file of the same title gets another one. */
 async function folderFor(book: WireBook, directory: string): Promise<string> {
   const plain = join(directory, folderName(book));
-  const owner = await bookOf(join(plain, "result.json"));
-  return owner === null || owner === book.id ? plain : `${plain}-${book.id.slice(-6)}`;
+  const owner = await ownerOf(join(plain, "result.json"));
+  return owner === null || owner === book.sha256 ? plain : `${plain}-${book.sha256.slice(0, 6)}`;
 }
 
-async function bookOf(path: string): Promise<string | null> {
+/** Digest of the file of which a result is. */
+async function ownerOf(path: string): Promise<string | null> {
   try {
-    const shape = z.object({ run: z.object({ book_id: z.string() }) });
-    return shape.parse(JSON.parse(await readFile(path, "utf8"))).run.book_id;
+    const shape = z.object({ file: z.object({ sha256: z.string() }) });
+    return shape.parse(JSON.parse(await readFile(path, "utf8"))).file.sha256;
   } catch {
-    // Not there, or not one of ours: then it belongs to no other book.
+    // Not there, or not one of ours: then it belongs to no other file.
     return null;
   }
 }

@@ -25,6 +25,7 @@ export const BOOK = {
   id: "book_00000000000000000000000001",
   status: "ready",
   format: "epub",
+  sha256: "1a9b".repeat(16),
   file_name: "lamp.epub",
   title: "The Lamp",
   authors: ["A. Keeper"],

@@ -126,6 +126,40 @@ describe("processing a book through a server", () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: "mythic: EPUB and plain text can be read.\n" });
   });
 
+  test("ends with 2 and names the recipes when there is no such recipe", async () => {
+    const problem = {
+      title: "There is no such recipe",
+      detail: "There are these recipes: summary.",
+      code: "unknown_recipe",
+    };
+    const api = await serving(usual({ "POST /runs": json(problem, 422) }));
+    const { code, stderr } = await processThrough(api, "--recipes", "fairy");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "mythic: There is no such recipe. There are these recipes: summary.\n",
+    });
+  });
+
+  test.each([
+    ["says what a model takes to whoever has set a part of it", { MYTHIC_MODEL: "a-model" }, true],
+    ["is silent about models to whoever has set nothing", {}, false],
+  ])("%s", async (_what, env, told) => {
+    const api = await serving(usual({ [`GET /status/${RUN.id}`]: json({ ...RUN, model: null }) }));
+    const { code, stderr } = await mythic(["process", file, "--server", api.url], { cwd: folder, env });
+    expect(code).toBe(0);
+    expect(stderr.includes("that takes MYTHIC_MODEL, and OPENAI_API_KEY or OPENAI_BASE_URL")).toBe(told);
+  });
+
+  test("says how to hand in a key to a server that asks for one", async () => {
+    const problem = { title: "A key is needed", detail: "Send a header.", code: "unauthorized" };
+    const api = await serving({ "GET /runs": json(problem, 401) });
+    const { code, stderr } = await mythic(["runs", "--server", api.url]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "mythic: This server asks for a key: set MYTHIC_KEY, or add --key.\n",
+    });
+  });
+
   test("asks again when the server is busy for a moment", async () => {
     let calls = 0;
     const api = await serving(
@@ -190,11 +224,20 @@ describe("processing a book through a server", () => {
   test("gives a second book of the same title a folder of its own", async () => {
     const api = await serving(usual());
     await processThrough(api);
-    const other = { ...BOOK, id: "book_0000000000000000000000abcd" };
+    const other = { ...BOOK, sha256: "c0ffee".padEnd(64, "0") };
     const second = await serving(
       usual({ "POST /books": json(other), [`GET /books/${BOOK.id}`]: json(other) }),
     );
-    expect((await processThrough(second)).stdout).toContain("mythic-output/the-lamp-00abcd/summary.md");
+    expect((await processThrough(second)).stdout).toContain("mythic-output/the-lamp-c0ffee/summary.md");
+  });
+
+  test("gives the same file the same folder, whichever server it went through", async () => {
+    await processThrough(await serving(usual()));
+    const moved = { ...BOOK, id: "book_0000000000000000000000abcd" };
+    const second = await serving(
+      usual({ "POST /books": json(moved), [`GET /books/${BOOK.id}`]: json(moved) }),
+    );
+    expect((await processThrough(second)).stdout).toContain("mythic-output/the-lamp/summary.md");
   });
 
   test("says in one sentence that a server cannot be reached", async () => {

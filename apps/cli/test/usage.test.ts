@@ -30,6 +30,12 @@ describe("the command line", () => {
       ["process", "x", "--max-cost", "cheap"],
       /--max-cost needs an amount in dollars/,
     ],
+    [
+      "a server without a scheme",
+      ["runs", "--server", "localhost:3000"],
+      /--server needs an address such as http:/,
+    ],
+    ["a server that is no address", ["runs", "--server", "127.0.0.1:3000"], /--server needs an address/],
     ["no recipe at all", ["process", "x", "--recipes", " , "], /--recipes needs at least one name/],
   ])("ends with 2 on %s", async (_what, words, message) => {
     const { code, stdout, stderr } = await mythic(words);

@@ -1,14 +1,20 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 
 export interface HealthServerOptions {
+  /** 0 for a free one. */
   readonly port: number;
   /** Rejects when the worker cannot work now. */
   readonly ready: () => Promise<void>;
 }
 
+export interface HealthServer extends AsyncDisposable {
+  readonly port: number;
+}
+
 /** The worker's own routes for an orchestrator: `/health/live` and `/health/ready`. */
-export async function startHealthServer({ port, ready }: HealthServerOptions): Promise<Server> {
+export async function startHealthServer({ port, ready }: HealthServerOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
     void answer(request.url ?? "", ready).then(([status, state]) => {
       response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
@@ -17,7 +23,14 @@ export async function startHealthServer({ port, ready }: HealthServerOptions): P
   });
   server.listen(port);
   await once(server, "listening");
-  return server;
+  const close = async () => {
+    const closed = once(server, "close");
+    server.close();
+    // A connection over which nothing came would be waited for.
+    server.closeAllConnections();
+    await closed;
+  };
+  return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: close };
 }
 
 async function answer(url: string, ready: () => Promise<void>): Promise<[number, string]> {

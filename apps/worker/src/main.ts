@@ -20,6 +20,11 @@ function run(config: WorkerConfig): Promise<void> {
   const logger = pino({ name: "worker", level: config.logLevel });
   return runUntilSignalled(async (stack, signal) => {
     const store = stack.use(await openStore(config));
+    if (config.port !== null) {
+      // Disposed of after the worker: it is alive, and not ready, for as long as it drains.
+      const ready = () => (signal.aborted ? Promise.reject(new Error("stopping")) : store.ping());
+      stack.use(await startHealthServer({ port: config.port, ready }));
+    }
     const onError = (error: unknown) => logger.warn({ err: error }, "queue");
     const wakeUps = stack.use(await openWakeUps({ queueRedisUrl: config.queueRedisUrl, onError }));
     const fallback = wakeUps.kind === "local" ? null : stack.use(openLocalWakeUps());
@@ -36,10 +41,6 @@ function run(config: WorkerConfig): Promise<void> {
       drainMs,
     });
     stack.defer(() => worker.close());
-    if (config.port !== null) {
-      const ready = () => (signal.aborted ? Promise.reject(new Error("stopping")) : store.ping());
-      stack.use(await startHealthServer({ port: config.port, ready }));
-    }
     logger.info(
       { store: store.kind, wakeUps: wakeUps.kind, model: configured?.name ?? null, concurrency },
       "worker started",

@@ -18,6 +18,8 @@ import { failureOf } from "./step-error.ts";
 const WATCH_MS = 500;
 /** Between two tries to write a result while the store is away. */
 const STORE_RETRY_MS = 500;
+/** No one who refuses may put a step off for longer: a mistaken header would keep its run from ever ending. */
+const LONGEST_WAIT_MS = 24 * 3_600_000;
 
 export interface StepContext {
   readonly step: Step;
@@ -55,6 +57,8 @@ export class StepWorker {
   readonly #atWork = new Map<AbortController, Step>();
   readonly #resting = new Set<Promise<void>>();
   readonly #watch: NodeJS.Timeout;
+  #watching = false;
+  #stopped: Interruption | null = null;
 
   constructor(options: StepWorkerOptions) {
     this.#options = options;
@@ -62,9 +66,10 @@ export class StepWorker {
     this.#watch.unref();
   }
 
-  /** Aborts everything at work; the steps are handed back at no cost. */
+  /** Aborts everything at work and whatever is claimed from now on; the steps are handed back at no cost. */
   interrupt(reason: InterruptionReason): void {
-    for (const controller of this.#atWork.keys()) controller.abort(new Interruption(reason));
+    this.#stopped = new Interruption(reason);
+    for (const controller of this.#atWork.keys()) controller.abort(this.#stopped);
   }
 
   /** Resolves when what follows the steps that ended is done. Nothing may be at work any more. */
@@ -93,6 +98,7 @@ export class StepWorker {
     const controller = new AbortController();
     const { signal } = controller;
     this.#atWork.set(controller, step);
+    if (this.#stopped) controller.abort(this.#stopped);
     const startedAt = performance.now();
     const release = keepLease({ store, step, leaseMs: policy.leaseMs, controller });
     let outcome: WakeUpOutcome;
@@ -100,6 +106,7 @@ export class StepWorker {
       const run = step.runId === null ? null : await store.runs.get(step.user, step.runId);
       const assertWanted = this.#checkWanted(step, signal);
       if (step.runId !== null && !isWanted(run)) throw new Interruption("cancelled");
+      signal.throwIfAborted();
       const made = await execute({ step, run, signal, assertWanted });
       outcome = await this.#complete(step, made, signal);
     } catch (error) {
@@ -140,19 +147,26 @@ export class StepWorker {
       logger.error({ err: error, step: step.id }, "unexpected error in a step");
     const attempts = step.attempts + 1;
     const again = failure.retryable && attempts < policy.maxAttempts;
-    const waitMs = Math.max(failure.retryAfterMs, retryDelayMs(attempts, policy));
+    const waitMs = Math.max(Math.min(failure.retryAfterMs, LONGEST_WAIT_MS), retryDelayMs(attempts, policy));
     const retryAt = again ? new Date(Date.now() + waitMs) : null;
     const { code, detail } = failure;
-    await this.#persist(AbortSignal.timeout(policy.leaseMs), () =>
+    const kept = await this.#persist(AbortSignal.timeout(policy.leaseMs), () =>
       store.steps.fail(step.id, step.fence, { code, detail }, retryAt),
     );
+    // Whoever has the step now will say how it went.
+    if (!kept) return { state: "skipped" };
     return { state: "failed", error: `${code}: ${detail}${retryAt ? " (will be tried again)" : ""}` };
   }
 
   async #interrupted(step: Step, reason: InterruptionReason): Promise<WakeUpOutcome> {
-    const { steps } = this.#options.store;
-    if (reason === "draining") await steps.handBack(step.id, step.fence);
-    if (reason === "cancelled") await steps.cancel(step.id, step.fence);
+    const { store, policy } = this.#options;
+    const { id, fence } = step;
+    const write = {
+      draining: () => store.steps.handBack(id, fence),
+      cancelled: () => store.steps.cancel(id, fence),
+      lease_lost: null,
+    }[reason];
+    if (write) await this.#persist(AbortSignal.timeout(policy.leaseMs), write);
     return { state: "skipped" };
   }
 
@@ -182,6 +196,17 @@ export class StepWorker {
   }
 
   async #abortCancelled(): Promise<void> {
+    // A store that is slow to answer must not be asked ever more at once.
+    if (this.#watching) return;
+    this.#watching = true;
+    try {
+      await this.#abortUnwanted();
+    } finally {
+      this.#watching = false;
+    }
+  }
+
+  async #abortUnwanted(): Promise<void> {
     const { store } = this.#options;
     const runs = new Map([...this.#atWork.values()].map((step) => [step.runId, step.user]));
     for (const [runId, user] of runs) {

@@ -22,6 +22,8 @@ export interface Stage extends AsyncDisposable {
   addStep(name: string): Promise<NewStep>;
   worker(execute: ExecuteStep, policy?: Partial<StepPolicy>): StepWorker;
   step(id: string): Promise<Step>;
+  /** Calls `before` ahead of each call of a function that works on steps; its error is the call's. */
+  interfere(name: keyof Store["steps"], before: () => Promise<void>): void;
   /** Moves the store's clock, by which leases and retries are due. */
   advanceClock(ms: number): void;
 }
@@ -33,7 +35,21 @@ export async function setStage(): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), "mythic-worker-"));
   stack.defer(() => rm(directory, { recursive: true }));
   let ahead = 0;
-  const store = stack.use(await openStore({ dataDir: directory, now: () => Date.now() + ahead }));
+  const opened = stack.use(await openStore({ dataDir: directory, now: () => Date.now() + ahead }));
+  const interferences = new Map<PropertyKey, () => Promise<void>>();
+  const steps = new Proxy(opened.steps, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return async (...parameters: unknown[]) => {
+        await interferences.get(name)?.();
+        return Reflect.apply(member, target, parameters) as unknown;
+      };
+    },
+  });
+  const store: Store = new Proxy(opened, {
+    get: (target, name) => (name === "steps" ? steps : Reflect.get(target, name)),
+  });
   const run = runOf(newId("book"));
   await store.runs.create(USER, run);
   const workers: StepWorker[] = [];
@@ -75,6 +91,7 @@ export async function setStage(): Promise<Stage> {
       if (!step) throw new Error(`no step ${id}`);
       return step;
     },
+    interfere: (name, before) => interferences.set(name, before),
     advanceClock: (ms) => {
       ahead += ms;
     },

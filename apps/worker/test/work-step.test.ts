@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { StoreUnavailableError } from "@mythic/runs";
 import { waitFor } from "@mythic/testing/wait";
 import { StepError } from "../src/step-error.ts";
 import type { StepContext } from "../src/work-step.ts";
@@ -77,6 +78,17 @@ describe("work on a step", () => {
     expect(await stage.worker(made).work(id)).toMatchObject({ state: "done" });
   });
 
+  test("is put off for a day at most, whatever the one who refused said", async () => {
+    const { id } = await stage.addStep("one");
+    const refuse = async () => {
+      throw Object.assign(new StepError("model_rate_limited", "Too many.", true), { retryAfterMs: 1e18 });
+    };
+    await stage.worker(refuse).work(id);
+    const step = await stage.step(id);
+    expect(step).toMatchObject({ state: "pending", attempts: 1 });
+    expect(step.notBefore.getTime()).toBeLessThanOrEqual(Date.now() + 24 * 3_600_000);
+  });
+
   test("ends as failed at the fifth error", async () => {
     const { id } = await stage.addStep("one");
     const worker = stage.worker(async () => {
@@ -127,6 +139,52 @@ describe("work on a step", () => {
       error: null,
     });
     expect(await stage.worker(made).work(id)).toMatchObject({ state: "done" });
+  });
+
+  test("is handed back when the worker stops while it is being claimed", async () => {
+    const { id } = await stage.addStep("one");
+    const { promise: claiming, resolve: claim } = Promise.withResolvers<void>();
+    stage.interfere("claim", () => claiming);
+    let begun = false;
+    const worker = stage.worker(() => {
+      begun = true;
+      return made();
+    });
+    const working = worker.work(id);
+    worker.interrupt("draining");
+    claim();
+    expect(await working).toMatchObject({ state: "skipped" });
+    expect(begun).toBe(false);
+    expect(await stage.step(id)).toMatchObject({ state: "pending", attempts: 0, handbacks: 1 });
+  });
+
+  test("is handed back when the worker stops while the store is away for a moment", async () => {
+    const { id } = await stage.addStep("one");
+    const { execute, begun } = endless();
+    const worker = stage.worker(execute);
+    const working = worker.work(id);
+    await begun;
+    let away = 1;
+    stage.interfere("handBack", async () => {
+      if (away-- > 0) throw new StoreUnavailableError("Away.");
+    });
+    worker.interrupt("draining");
+    await working;
+    expect(await stage.step(id)).toMatchObject({ state: "pending", handbacks: 1 });
+  });
+
+  test("that fails after it was taken over is not shown as a failure of the one who has it", async () => {
+    const { id } = await stage.addStep("one");
+    const working = stage
+      .worker(async () => {
+        stage.advanceClock(60_000);
+        await stage.store.dispatch.expireLeases(3);
+        await stage.store.steps.claim(id, "other", 60_000);
+        throw new StepError("model_unavailable", "The model is away.", true);
+      })
+      .work(id);
+    expect(await working).toMatchObject({ state: "skipped" });
+    expect(await stage.step(id)).toMatchObject({ state: "running", owner: "other", attempts: 0 });
   });
 
   test("is aborted and cancelled when its run is cancelled", async () => {

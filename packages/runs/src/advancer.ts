@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { ParseResult } from "./book.ts";
 import { decideRun } from "./decide-run.ts";
 import { planRun } from "./plan-run.ts";
@@ -7,8 +8,16 @@ import type { Store } from "./store.ts";
 
 /** Changes by others that one round may run into before it gives up and leaves the rest to the dispatcher. */
 const MAX_CONFLICTS = 20;
-/** Plans kept in memory. A plan never changes, and the larger the book the dearer it is. */
-const MAX_PLANS = 200;
+/** Steps of the plans kept in memory, about 50 MB. A plan never changes, and the larger the book the dearer it is. */
+const MAX_PLANNED_STEPS = 100_000;
+/**
+ * After a round a run rests, by the number of its steps: a round reads them all, about 10 µs each, and those of a book of
+ * thousands of chapters may end faster than that. So rounds take a quarter of the time at most. A rest that would be shorter
+ * than the second figure is none.
+ */
+const REST_MS_PER_STEP = 0.03;
+const SHORTEST_REST_MS = 20;
+const LONGEST_REST_MS = 250;
 
 export interface AdvancerOptions {
   readonly store: Store;
@@ -35,18 +44,24 @@ export class Advancer {
   }
 
   /**
-   * Resolves when the run reflects everything stored before the call. Calls for one run that come while one is at work share
-   * the one after it: a thousand steps that end together cost a few rounds, not a thousand.
+   * Resolves when the run reflects everything stored before the call. Calls for one run that come while one is at work, or
+   * rests, share the one after it: a thousand steps that end together cost a few rounds, not a thousand.
    */
   advanceRun(user: string, runId: string): Promise<void> {
     const current = this.#rounds.get(runId);
     if (current) {
-      current.next ??= current.done.catch(() => undefined).then(() => this.advanceRun(user, runId));
+      current.next ??= current.over.then(() => this.advanceRun(user, runId));
       return current.next;
     }
-    const round: Round = { done: this.#advanceOnce(user, runId), next: null };
-    this.#rounds.set(runId, round);
-    return round.done.finally(() => this.#rounds.delete(runId));
+    const advanced = this.#advanceOnce(user, runId);
+    const over = advanced
+      .catch(() => 0)
+      .then(rest)
+      .then(() => {
+        this.#rounds.delete(runId);
+      });
+    this.#rounds.set(runId, { over, next: null });
+    return advanced.then(() => undefined);
   }
 
   /** Makes a book what its parse step says, inserts that step when it is missing, and advances the runs that wait for it. */
@@ -75,16 +90,22 @@ export class Advancer {
     await Promise.all(runs.map((run) => this.advanceRun(run.user, run.id)));
   }
 
-  async #advanceOnce(user: string, runId: string): Promise<void> {
+  /** Answers how many steps the run has. */
+  async #advanceOnce(user: string, runId: string): Promise<number> {
     const { store, onPending, onRunChanged } = this.#options;
+    let size = 0;
     for (let conflicts = 0; conflicts < MAX_CONFLICTS; ) {
       const run = await store.runs.get(user, runId);
-      if (!run || isTerminal(run.status)) return;
+      if (!run || isTerminal(run.status)) {
+        this.#plans.delete(runId);
+        return size;
+      }
       const [book, steps, spent] = await Promise.all([
         store.books.get(user, run.bookId),
         store.steps.ofRun(user, runId),
         store.ledger.spent(user, runId),
       ]);
+      size = steps.length;
       const plan = book?.status === "ready" ? await this.#plan(run) : [];
       const decision = decideRun({ run, book, plan, steps, spent });
       if (decision.cancelPending) {
@@ -98,11 +119,15 @@ export class Advancer {
           decision.insert.map((step) => ({ ...step, dispatches: dispatches.get(step.id) ?? 0 })),
         );
       }
-      if (!decision.change) return;
+      if (!decision.change) return size;
       const changed = await store.runs.update(user, runId, run.revision, decision.change);
-      if (changed) return onRunChanged?.(changed);
+      if (changed) {
+        onRunChanged?.(changed);
+        return size;
+      }
       conflicts++;
     }
+    return size;
   }
 
   async #plan(run: Run): Promise<readonly NewStep[]> {
@@ -110,17 +135,26 @@ export class Advancer {
     if (known) return known;
     const plan = planRun(run, await this.#options.store.books.outlines(run.user, run.bookId));
     this.#plans.set(run.id, plan);
-    for (const oldest of this.#plans.keys()) {
-      if (this.#plans.size <= MAX_PLANS) break;
+    let planned = 0;
+    for (const { length } of this.#plans.values()) planned += length;
+    for (const [oldest, { length }] of this.#plans) {
+      if (planned <= MAX_PLANNED_STEPS || oldest === run.id) break;
       this.#plans.delete(oldest);
+      planned -= length;
     }
     return plan;
   }
 }
 
 interface Round {
-  readonly done: Promise<void>;
+  /** Resolves when the next may begin. */
+  readonly over: Promise<void>;
   next: Promise<void> | null;
+}
+
+async function rest(steps: number): Promise<void> {
+  const restMs = Math.min(LONGEST_REST_MS, steps * REST_MS_PER_STEP);
+  if (restMs >= SHORTEST_REST_MS) await delay(restMs);
 }
 
 /** The one parse step of a book. */

@@ -160,7 +160,7 @@ function ended(situation: RunSituation, status: RunStatus, more: RunChange): Run
   return {
     ...(situation.plan.length > 0 ? { counts: counts(situation, states) } : {}),
     usage: usage(situation),
-    runningAt: run.runningAt ?? (situation.steps.length > 0 ? new Date() : null),
+    runningAt: run.runningAt ?? (situation.steps.some((step) => step.fence > 0) ? new Date() : null),
     ...more,
     stage: "done",
     status,

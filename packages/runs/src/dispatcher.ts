@@ -3,7 +3,7 @@ import { Advancer, type PendingStep } from "./advancer.ts";
 import { cancelRun } from "./cancel-run.ts";
 import type { Run } from "./run.ts";
 import { type NewStep, STEP_POLICY, type Step, type StepPolicy } from "./step.ts";
-import type { Store } from "./store.ts";
+import { type Store, StoreUnavailableError } from "./store.ts";
 import type { WakeUp, WakeUps } from "./wake-ups.ts";
 
 /** Wake-ups in one message to the queue: BullMQ holds Redis for about 14 ms for so many. */
@@ -73,7 +73,7 @@ export class Dispatcher {
   }
 
   /** One turn of everything that is due. Answers how many steps were woken or taken back. Never rejects. */
-  async turn(now: number = Date.now()): Promise<number> {
+  async turn(now: number = performance.now()): Promise<number> {
     let found = await this.#try("taking back lost steps", () => this.#takeBack());
     await this.#try("looking after the queue", () => this.#noticeWipe());
     if (now >= this.#repairAt) {
@@ -99,9 +99,7 @@ export class Dispatcher {
       this.#again = true;
       return this.#dispatching;
     }
-    this.#dispatching = this.#dispatchAll().finally(() => {
-      this.#dispatching = null;
-    });
+    this.#dispatching = this.#dispatchAll();
     return this.#dispatching;
   }
 
@@ -110,6 +108,8 @@ export class Dispatcher {
     for (this.#again = true; this.#isAskedAgain(); ) {
       total += await this.#try("dispatching", () => this.#dispatchOnce());
     }
+    // In the same turn as the last look: whoever asks from now on starts a round of their own.
+    this.#dispatching = null;
     return total;
   }
 
@@ -121,12 +121,27 @@ export class Dispatcher {
 
   async #dispatchOnce(): Promise<number> {
     const { store, wakeUps, fallback } = this.#options;
-    const local = wakeUps.kind === "local";
-    const limit = Math.min(BATCH, wakeUps.capacity() || (fallback?.capacity() ?? 0));
-    if (limit <= 0) return 0;
-    const redispatchMs = local ? LOCAL_REDISPATCH_MS : this.#policy.redispatchMs;
-    const steps = await store.dispatch.due(limit, this.#policy.windowPerUser, redispatchMs);
-    return this.#wake(steps.map(wakeUpOf));
+    const { windowPerUser, redispatchMs } = this.#policy;
+    const queued = wakeUps.kind === "local" ? 0 : Math.min(BATCH, wakeUps.capacity());
+    if (queued > 0) {
+      return this.#wake((await store.dispatch.due(queued, windowPerUser, redispatchMs)).map(wakeUpOf));
+    }
+    const free = (wakeUps.kind === "local" ? wakeUps : fallback)?.capacity() ?? 0;
+    if (free <= 0) return 0;
+    return this.#wake((await this.#dueHere(Math.min(BATCH, free))).map(wakeUpOf));
+  }
+
+  /**
+   * Steps for the free slots of this process. There are fewer slots than fit in a user's window, so it is the users with the
+   * fewest steps at work who come first; else whoever came first would have all slots until nothing is left to do.
+   */
+  async #dueHere(free: number): Promise<readonly Step[]> {
+    const { windowPerUser, redispatchMs } = this.#policy;
+    const again = this.#options.wakeUps.kind === "local" ? LOCAL_REDISPATCH_MS : redispatchMs;
+    for (let share = 1; ; share *= 2) {
+      const steps = await this.#options.store.dispatch.due(free, Math.min(share, windowPerUser), again);
+      if (steps.length >= free || share >= windowPerUser) return steps;
+    }
   }
 
   async #wakePending(steps: readonly PendingStep[]): Promise<void> {
@@ -139,6 +154,8 @@ export class Dispatcher {
   async #wake(wanted: readonly WakeUp[]): Promise<number> {
     const { store, wakeUps, fallback, onError } = this.#options;
     if (wanted.length === 0) return 0;
+    // A frozen Redis would hold each attempt for a second.
+    if (fallback && wakeUps.capacity() === 0) return this.#wakeHere(wanted, fallback);
     // Marked first: a step that is claimed and given back within the message's way must count as not dispatched. A process
     // on its own takes no more than it claims right away, so there is nothing to mark.
     if (wakeUps.kind !== "local") await store.dispatch.markDispatched(wanted.map((wakeUp) => wakeUp.stepId));
@@ -147,19 +164,24 @@ export class Dispatcher {
       return wanted.length;
     } catch (error) {
       onError(error, "waking workers");
-      const here = wanted.slice(0, fallback?.capacity() ?? 0);
-      await fallback?.wake(here);
-      // What the queue holds cannot be known now.
-      await store.dispatch.forgetDispatches();
-      return here.length;
+      return this.#wakeHere(wanted, fallback);
     }
+  }
+
+  async #wakeHere(wanted: readonly WakeUp[], fallback: WakeUps | undefined): Promise<number> {
+    const here = wanted.slice(0, fallback?.capacity() ?? 0);
+    await fallback?.wake(here);
+    // What the queue holds cannot be known now.
+    await this.#options.store.dispatch.forgetDispatches();
+    return here.length;
   }
 
   async #takeBack(): Promise<number> {
     const { store, onRecovered } = this.#options;
     const steps = await store.dispatch.expireLeases(this.#policy.maxCrashes);
     if (steps.length > 0) onRecovered?.(steps);
-    for (const step of steps.filter((lost) => lost.state === "dead")) await this.advance(step);
+    const dead = steps.filter((step) => step.state === "dead");
+    await this.#each(dead, "ending what crashed too often", (step) => this.advance(step));
     return steps.length;
   }
 
@@ -178,11 +200,11 @@ export class Dispatcher {
 
   async #repair(): Promise<number> {
     const { store } = this.#options;
-    for (const book of await store.dispatch.unparsedBooks(100))
-      await this.advancer.advanceBook(book.user, book.id);
+    const books = await store.dispatch.unparsedBooks(100);
+    await this.#each(books, "recounting a book", (book) => this.advancer.advanceBook(book.user, book.id));
     const runs = await store.dispatch.liveRuns(100, this.#repairedUpTo);
     this.#repairedUpTo = runs.length === 100 ? (runs.at(-1)?.id ?? null) : null;
-    for (const run of runs) await this.advancer.advanceRun(run.user, run.id);
+    await this.#each(runs, "recounting a run", (run) => this.advancer.advanceRun(run.user, run.id));
     return 0;
   }
 
@@ -198,6 +220,22 @@ export class Dispatcher {
     await store.dispatch.abandonCalls(CALL_LOST_AFTER_MS);
     await store.dispatch.expireReplies(REPLIES_FOR_MS);
     return 0;
+  }
+
+  /** One that cannot be mended must not keep the others from it; a store that is away keeps all of them. */
+  async #each<Item>(
+    items: readonly Item[],
+    doing: string,
+    work: (item: Item) => Promise<void>,
+  ): Promise<void> {
+    for (const item of items) {
+      try {
+        await work(item);
+      } catch (error) {
+        if (error instanceof StoreUnavailableError) throw error;
+        this.#options.onError(error, doing);
+      }
+    }
   }
 
   async #try(doing: string, work: () => Promise<number>): Promise<number> {

@@ -26,9 +26,14 @@ export async function retryRun(
 ): Promise<Run | null> {
   const run = await store.runs.get(user, id);
   if (!run || !isTerminal(run.status) || run.status === "succeeded") return run;
+  // Of two that ask at once one goes on: the other would take back what was made since.
+  const taken = await store.runs.update(user, id, run.revision, { stage: run.stage });
+  if (!taken) return store.runs.get(user, id);
+  // Whoever saw the run live may have inserted steps as it ended. They would be worked on before their inputs are.
+  await store.steps.cancelPending(user, id);
   // Taken back before the run is opened: while it is closed nothing is made of what waits.
   await store.steps.reset(user, stepsToRepeat(await store.steps.ofRun(user, id)));
-  await store.runs.update(user, id, run.revision, REOPENED);
+  await store.runs.update(user, id, taken.revision, REOPENED);
   await advancer.advanceRun(user, id);
   return store.runs.get(user, id);
 }

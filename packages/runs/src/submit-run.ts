@@ -3,6 +3,8 @@ import { NO_USAGE, type Run, type RunOptions } from "./run.ts";
 import type { Submission } from "./submit-book.ts";
 
 export interface RunRequest {
+  /** A new one unless told. */
+  readonly id?: string;
   readonly bookId: string;
   readonly recipes: readonly string[];
   readonly options: RunOptions;
@@ -14,11 +16,11 @@ export interface RunRequest {
 export async function submitRun(
   { store, advancer }: Submission,
   user: string,
-  request: RunRequest,
+  { id = newId("run"), ...request }: RunRequest,
 ): Promise<Run> {
   const run: Run = {
     ...request,
-    id: newId("run"),
+    id,
     user,
     status: "queued",
     stage: "parsing",

@@ -19,6 +19,8 @@ interface ProcessOptions extends ServerOptions {
 }
 
 const LIVE = "queued,running";
+const HALF_CONFIGURED =
+  "No model was asked: that takes MYTHIC_MODEL, and OPENAI_API_KEY or OPENAI_BASE_URL, where the worker runs.";
 
 export function addProcess(program: Command, terminal: Terminal, ended: (code: number) => void): void {
   const command = program
@@ -133,9 +135,15 @@ async function report(
   if (options.json) terminal.out(`${JSON.stringify(whole, null, 2)}\n`);
   else for (const path of await writeResult(client, whole, options.out)) terminal.out(`${path}\n`);
   terminal.err(`${closing(run)}\n`);
+  if (run.model === null && wantsModel(terminal)) terminal.err(`${HALF_CONFIGURED}\n`);
   for (const failure of run.failures)
     terminal.err(`Missing: ${printable(failure.unit)}. ${printable(failure.detail)}\n`);
   return run.status === "partial" ? EXIT.partial : EXIT.done;
+}
+
+/** True when some of a model's settings are there: whoever made them expects a summary. */
+function wantsModel({ environment }: Terminal): boolean {
+  return ["MYTHIC_MODEL", "OPENAI_API_KEY", "OPENAI_BASE_URL"].some((name) => environment[name]);
 }
 
 function closing(run: WireRun): string {

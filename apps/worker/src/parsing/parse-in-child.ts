@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { BookFormat, Chapter, Failure } from "@mythic/runs";
+import { Interruption } from "../interruption.ts";
 import { StepError } from "../step-error.ts";
 import type { ParsingMessage } from "./messages.ts";
 
@@ -37,10 +38,11 @@ export type Parsing =
  * bind buffers, and a parser that hangs would hold this process's event loop.
  *
  * @throws StepError when the process ended without an answer
+ * @throws Interruption when it was asked to stop: Ctrl-C and service managers ask all processes of a group at once
  */
 export async function parseInChild(task: ParseTask): Promise<Parsing> {
   task.signal.throwIfAborted();
-  const child = fork(new URL("./child.ts", import.meta.url), [task.file, task.format], {
+  const child = fork(new URL("./child.ts", import.meta.url), [task.file, task.format, String(process.pid)], {
     execArgv: [`--max-old-space-size=${HEAP_MB}`],
     env: {},
     serialization: "advanced",
@@ -112,9 +114,14 @@ function answerOf(child: ChildProcess, task: ParseTask, guard: Guard): Promise<P
       else if (verdict) resolve({ status: "refused", error: verdict });
       else if (answer) resolve(answer);
       else if (signal === "SIGABRT") resolve({ status: "refused", error: OUT_OF_HEAP });
-      else reject(new StepError("parsing_crashed", "Reading this file crashed the reader.", true));
+      else reject(withoutAnswer(signal));
     });
   });
+}
+
+function withoutAnswer(signal: NodeJS.Signals | null): Error {
+  if (signal === "SIGINT" || signal === "SIGTERM") return new Interruption("draining");
+  return new StepError("parsing_crashed", "Reading this file crashed the reader.", true);
 }
 
 // V8 aborts a process whose heap is full.

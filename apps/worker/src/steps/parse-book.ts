@@ -1,10 +1,9 @@
 import { createWriteStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Book, Chapter, ParseResult, Store } from "@mythic/runs";
 import { parseInChild } from "../parsing/parse-in-child.ts";
+import { openWorkingCopy } from "../parsing/working-copy.ts";
 import { StepError } from "../step-error.ts";
 import type { StepContext, StepOutcome } from "../work-step.ts";
 import type { StepParts } from "./execute-step.ts";
@@ -20,14 +19,10 @@ export async function parseBook({ store }: StepParts, { step, signal }: StepCont
   const book = await store.books.get(step.user, step.bookId);
   if (!book) throw new StepError("book_deleted", "The book was deleted.", false);
   await store.books.markParsing(step.user, step.bookId);
-  const directory = await mkdtemp(join(tmpdir(), "mythic-"));
-  try {
-    const file = join(directory, "book");
-    await pipeline(store.books.readBytes(step.user, step.bookId), createWriteStream(file), { signal });
-    return { value: await parse(store, { book, file, edition: step.fence, signal }), reusedAnswers: 0 };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  await using copy = await openWorkingCopy();
+  const file = join(copy.directory, "book");
+  await pipeline(store.books.readBytes(step.user, step.bookId), createWriteStream(file), { signal });
+  return { value: await parse(store, { book, file, edition: step.fence, signal }), reusedAnswers: 0 };
 }
 
 interface Parse {

@@ -1,9 +1,13 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Chapter } from "@mythic/runs";
+import { waitFor } from "@mythic/testing/wait";
 import { type ParseTask, parseInChild } from "../../src/parsing/parse-in-child.ts";
+import { openWorkingCopy } from "../../src/parsing/working-copy.ts";
 
 let directory: string;
 let novel: string;
@@ -64,4 +68,57 @@ describe("parsing in a process of its own", () => {
     controller.abort(new Error("called off"));
     await expect(parsing).rejects.toThrow("called off");
   });
+
+  test("costs nothing when Ctrl-C or a service manager ends it together with its worker", async () => {
+    const parsing = parse();
+    const child = await waitFor(async () => {
+      const ids = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+      const parsers = await Promise.all(ids.trim().split(" ").map(commandOf));
+      return parsers.find(({ command }) => command.includes("child.ts"));
+    });
+    process.kill(child.id, "SIGTERM");
+    await expect(parsing).rejects.toMatchObject({ name: "Interruption", reason: "draining" });
+  });
+
+  test("ends soon after its worker was killed, also when it hangs", async () => {
+    // A named pipe that nobody writes to: opening it holds whoever reads.
+    const pipe = join(directory, "pipe");
+    execFileSync("sh", ["-c", 'mkfifo "$0"', pipe]);
+    const parent = fork(new URL("./parent.ts", import.meta.url), [pipe], { stdio: "ignore" });
+    const [message] = await once(parent, "message");
+    const id = Number(message);
+    parent.kill("SIGKILL");
+    await once(parent, "close");
+    await waitFor(() => !isAlive(id), { timeoutMs: 5_000, what: "the parser to end" });
+  });
 });
+
+describe("the working copy of a file that is parsed", () => {
+  test("is gone afterwards, and so is what a killed process left hours ago", async () => {
+    const within = await mkdtemp(join(directory, "copies-"));
+    const hoursAgo = new Date(Date.now() - 3 * 3_600_000);
+    for (const name of ["mythic-parse-left", "mythic-parse-at-work", "someone-elses"]) {
+      await mkdir(join(within, name));
+      await writeFile(join(within, name, "book"), "text");
+      if (name !== "mythic-parse-at-work") await utimes(join(within, name), hoursAgo, hoursAgo);
+    }
+    {
+      await using copy = await openWorkingCopy(within);
+      await writeFile(join(copy.directory, "book"), "text");
+      expect(await readdir(within)).toHaveLength(3);
+    }
+    expect(await readdir(within)).toEqual(["mythic-parse-at-work", "someone-elses"]);
+  });
+});
+
+async function commandOf(id: string): Promise<{ readonly id: number; readonly command: string }> {
+  return { id: Number(id), command: await readFile(`/proc/${id}/cmdline`, "utf8") };
+}
+
+function isAlive(id: number): boolean {
+  try {
+    return process.kill(id, 0);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,130 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { createModel, type Model } from "@mythic/llm";
+import {
+  Advancer,
+  isTerminal,
+  newId,
+  type Run,
+  STEP_POLICY,
+  type StepPolicy,
+  type Store,
+  submitBook,
+  submitRun,
+} from "@mythic/runs";
+import { openStore } from "@mythic/runs/store";
+import { openLocalWakeUps } from "@mythic/runs/wake-ups";
+import { startFakeOpenAi } from "@mythic/testing/fake-openai";
+import { waitFor } from "@mythic/testing/wait";
+import { pino } from "pino";
+import { type RunningWorker, startWorker } from "../src/start.ts";
+
+const USER = "ada";
+const MODEL = "gpt-5-mini";
+
+let stack: AsyncDisposableStack;
+let store: Store;
+let ahead: number;
+
+beforeEach(async () => {
+  stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "mythic-start-"));
+  stack.defer(() => rm(directory, { recursive: true }));
+  ahead = 0;
+  store = stack.use(await openStore({ dataDir: directory, now: () => Date.now() + ahead }));
+});
+
+afterEach(async () => {
+  await stack.disposeAsync();
+});
+
+function start(model: Model | null, concurrency: number, policy: Partial<StepPolicy> = {}): RunningWorker {
+  const wakeUps = stack.use(openLocalWakeUps());
+  const worker = startWorker({
+    ...{ store, wakeUps, model, concurrency, drainMs: 0 },
+    logger: pino({ level: "silent" }),
+    policy: { ...STEP_POLICY, ...policy },
+  });
+  stack.defer(() => worker.close());
+  return worker;
+}
+
+/** A run of a text of so many chapters, as the API takes it. */
+async function submit(model: string | null, chapters = 2): Promise<Run> {
+  const sentence = "The keeper climbed the stairs and lit the lamp before the fog came in. ";
+  const text = Array.from({ length: chapters }, (_, at) => `CHAPTER ${at + 1}\n\n${sentence.repeat(30)}\n`);
+  const submission = { store, advancer: new Advancer({ store, onPending: async () => undefined }) };
+  const id = newId("book");
+  const content = (async function* () {
+    yield Buffer.from(text.join("\n\n"));
+  })();
+  const stored = await store.books.storeBytes(USER, id, content);
+  await submitBook(submission, USER, { id, ...stored, format: "text", fileName: null });
+  const options = { maxCost: null, fresh: false };
+  return await submitRun(submission, USER, { bookId: id, recipes: ["summary"], options, model });
+}
+
+async function ended(id: string): Promise<Run> {
+  return await waitFor(
+    async () => {
+      const run = await store.runs.get(USER, id);
+      return run && isTerminal(run.status) && run;
+    },
+    { what: "the run to end" },
+  );
+}
+
+describe("a worker", () => {
+  test("takes a book to its result, and leaves no file behind", async () => {
+    const copies = async () => (await readdir(tmpdir())).filter((name) => name.startsWith("mythic-parse-"));
+    const before = await copies();
+    start(null, 2);
+    const run = await ended((await submit(null)).id);
+    expect(run).toMatchObject({ status: "succeeded", counts: { total: 3, completed: 3, failed: 0 } });
+    const left = (await copies()).filter((name) => !before.includes(name));
+    // Others on this machine may parse too, and clear up as well.
+    await waitFor(async () => !(await copies()).some((name) => left.includes(name)));
+  });
+
+  test("that has no model ends a run that needs one, and says why", async () => {
+    start(null, 2, { retryBaseMs: 1, maxAttempts: 2 });
+    const run = await ended((await submit(MODEL)).id);
+    expect(run).toMatchObject({ status: "failed", error: { code: "model_not_configured" } });
+    expect(run.usage.calls).toBe(0);
+  });
+
+  test("that is asked to wait by the model works on other steps meanwhile, and keeps the one for later", async () => {
+    const fake = stack.use(await startFakeOpenAi());
+    const does = { kind: "status", status: 429, headers: { "retry-after": "3600" } } as const;
+    fake.script({ times: 1, does });
+    const endpoint = { name: MODEL, apiKey: "k", baseUrl: fake.baseUrl };
+    start(createModel({ ...endpoint, ledger: store.ledger, answerReuseMs: 0 }), 1);
+    const { id } = await submit(MODEL, 3);
+    const done = async () => (await store.steps.ofRun(USER, id)).filter((step) => step.state === "done");
+    await waitFor(async () => (await done()).length === 2, { what: "the other chapters" });
+    const waiting = (await store.steps.ofRun(USER, id)).find((step) => step.state === "pending");
+    expect(waiting).toMatchObject({ attempts: 1, owner: null, error: { code: "model_rate_limited" } });
+    expect(waiting?.notBefore.getTime()).toBeGreaterThan(Date.now() + 3_500_000);
+    const asked = fake.calls().length;
+    ahead = 3_700_000;
+    expect(await ended(id)).toMatchObject({ status: "succeeded" });
+    expect(fake.calls().length).toBe(asked + 2);
+  });
+
+  test("that stops hands back what it is at, at no cost, and another goes on with it", async () => {
+    const fake = stack.use(await startFakeOpenAi());
+    fake.script({ times: 1, does: { kind: "hang" } });
+    const endpoint = { name: MODEL, apiKey: "k", baseUrl: fake.baseUrl };
+    const model = createModel({ ...endpoint, ledger: store.ledger, answerReuseMs: 0 });
+    const first = start(model, 1);
+    const { id } = await submit(MODEL, 1);
+    await waitFor(() => fake.calls().length === 1, { what: "the call" });
+    await first.close();
+    const [step] = await store.steps.ofRun(USER, id);
+    expect(step).toMatchObject({ state: "pending", attempts: 0, crashes: 0, handbacks: 1 });
+    start(model, 1);
+    expect(await ended(id)).toMatchObject({ status: "succeeded" });
+  });
+});
