@@ -55,6 +55,10 @@ function prepare({ logger }: Services): RequestHandler {
     if (request.headers.host === undefined && request.httpVersion === "1.1") {
       throw new Problem("malformed_request", "HTTP/1.1 needs a Host header.");
     }
+    // Whoever is in between may have looked at another one than we do.
+    if ((request.headersDistinct["host"]?.length ?? 0) > 1) {
+      throw new Problem("malformed_request", "There is more than one Host header.");
+    }
     next();
   };
 }
@@ -75,6 +79,7 @@ async function answerAs(route: Route, services: Services, request: Request): Pro
     services,
     request,
     requestId: id,
+    route: `${route.method.toUpperCase()} ${route.path}`,
     path: request.params,
     query: request.query,
     caller,

@@ -1,4 +1,4 @@
-import { type Server, STATUS_CODES } from "node:http";
+import { type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import { ERRORS, type ErrorCode, Problem } from "./errors.ts";
@@ -13,26 +13,81 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 const DETAILS: Partial<Record<ErrorCode, string>> = {
   headers_too_large: "Send fewer or shorter headers.",
   request_timeout: "The request did not arrive in time.",
+  method_not_allowed: "This server connects to no other.",
 };
+
+/** How long a client may take to read its answer and hang up. */
+const LINGER_MS = 1_000;
 
 /** Answers what Node's parser gives up on, before there is a request that the application could see. */
 export function answerBrokenRequests(server: Server, logger: Logger): void {
-  const answering = new WeakSet<Duplex>();
-  server.on("request", (request, response) => {
-    answering.add(request.socket);
-    response.once("close", () => answering.delete(request.socket));
-  });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // In the middle of an answer nothing can be said any more.
-    if (error.code === "ECONNRESET" || !socket.writable || answering.has(socket)) {
+  const due = new AnswersDue();
+  const ended = new WeakSet<Duplex>();
+  const end = (socket: Duplex, code: ErrorCode) => {
+    if (!socket.writable) {
       socket.destroy();
       return;
     }
-    const code = CODES[error.code ?? ""] ?? "malformed_request";
     const id = requestIdOf(undefined);
     logger.info({ req_id: id, status: ERRORS[code].status, code }, "broken request");
     socket.end(rawAnswer(code, id));
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once("close", () => clearTimeout(timer));
+  };
+  server.on("request", (_request, response) => due.add(response));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // What else arrives on such a connection is broken, too.
+    if (ended.has(socket)) return;
+    const unfinished = due.unfinished(socket);
+    if (error.code === "ECONNRESET" || !socket.writable || unfinished?.headersSent) {
+      socket.destroy();
+      return;
+    }
+    ended.add(socket);
+    // The request whose body broke gets this answer instead of its own; those before it get theirs first.
+    if (unfinished) due.forget(unfinished);
+    due.whenNone(socket, () => end(socket, CODES[error.code ?? ""] ?? "malformed_request"));
   });
+  server.on("connect", (_request, socket) => {
+    socket.on("error", () => socket.destroy());
+    end(socket, "method_not_allowed");
+  });
+}
+
+/** The answers that a connection still waits for: more than one when requests came before the answer to the first. */
+class AnswersDue {
+  readonly #bySocket = new WeakMap<Duplex, Set<ServerResponse>>();
+  readonly #then = new WeakMap<Duplex, () => void>();
+
+  add(response: ServerResponse): void {
+    const { socket } = response.req;
+    const due = this.#bySocket.get(socket) ?? new Set();
+    this.#bySocket.set(socket, due.add(response));
+    response.once("close", () => this.forget(response));
+  }
+
+  /** The one whose request has not arrived as a whole: always the last. */
+  unfinished(socket: Duplex): ServerResponse | undefined {
+    return [...(this.#bySocket.get(socket) ?? [])].find(({ req }) => !req.complete);
+  }
+
+  forget(response: ServerResponse): void {
+    const { socket } = response.req;
+    this.#bySocket.get(socket)?.delete(response);
+    this.#settle(socket);
+  }
+
+  whenNone(socket: Duplex, then: () => void): void {
+    this.#then.set(socket, then);
+    this.#settle(socket);
+  }
+
+  #settle(socket: Duplex): void {
+    if ((this.#bySocket.get(socket)?.size ?? 0) > 0) return;
+    const then = this.#then.get(socket);
+    this.#then.delete(socket);
+    then?.();
+  }
 }
 
 function rawAnswer(code: ErrorCode, requestId: string): string {
@@ -45,6 +100,7 @@ function rawAnswer(code: ErrorCode, requestId: string): string {
     `Content-Length: ${Buffer.byteLength(body)}`,
     `X-Request-Id: ${requestId}`,
     "X-Content-Type-Options: nosniff",
+    ...(code === "method_not_allowed" ? ["Allow: GET, HEAD, POST, DELETE"] : []),
     "Connection: close",
     "",
     body,

@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { Busboy, type BusboyFileStream, type BusboyInstance } from "@fastify/busboy";
-import { type Patience, readBody } from "./body.ts";
 import { ClientGone, Problem } from "./errors.ts";
 
 /** A form is a file and a few options. */
@@ -23,16 +22,16 @@ export interface Form<File> {
 }
 
 /**
- * Reads a form, handing its file to `keep` while it arrives. When anything goes wrong, `keep` sees its content fail, and has ended
+ * Reads a form out of a request's body, handing its file to `keep` while it arrives. When anything goes wrong, `keep` sees its content fail, and has ended
  * before this throws.
  */
 export async function readForm<File>(
   request: IncomingMessage,
-  patience: Patience,
+  body: AsyncGenerator<Buffer>,
   keep: (content: AsyncIterable<Buffer>) => Promise<File>,
 ): Promise<Form<File>> {
   const reader = new FormReader(openParser(request), keep);
-  return await reader.read(readBody(request, patience));
+  return await reader.read(body);
 }
 
 function openParser(request: IncomingMessage): BusboyInstance {
@@ -50,7 +49,7 @@ function openParser(request: IncomingMessage): BusboyInstance {
 class FormReader<File> {
   readonly #parser: BusboyInstance;
   readonly #keep: (content: AsyncIterable<Buffer>) => Promise<File>;
-  readonly #fields: Record<string, string> = {};
+  readonly #fields = new Map<string, string>();
   readonly #failed = Promise.withResolvers<never>();
   #stream: BusboyFileStream | null = null;
   #file: Promise<File> | null = null;
@@ -64,7 +63,9 @@ class FormReader<File> {
     parser.on("file", (name, stream, fileName) => this.#takeFile(name, stream, fileName));
     parser.on("field", (name, value, nameCut, valueCut) => {
       if (nameCut || valueCut) fail(new Problem("too_large", "A field of the form is too long."));
-      else this.#fields[name] = value;
+      else if (this.#fields.has(name)) {
+        fail(new Problem("invalid_request", "A field of the form was sent more than once."));
+      } else this.#fields.set(name, value);
     });
     parser.on("error", (cause) => fail(malformed({ cause })));
     for (const limit of ["partsLimit", "filesLimit", "fieldsLimit"] as const) {
@@ -85,7 +86,7 @@ class FormReader<File> {
       this.#parser.end();
       await Promise.race([finished, failed]);
       const file = this.#file && (await this.#file);
-      return { file, fileName: this.#fileName, fields: this.#fields };
+      return { file, fileName: this.#fileName, fields: Object.fromEntries(this.#fields) };
     } catch (error) {
       this.#stream?.destroy(error instanceof Error ? error : undefined);
       await this.#file?.catch(() => undefined);

@@ -32,6 +32,30 @@ export function fingerprintOf(content: unknown): string {
   return createHash("sha256").update(JSON.stringify(content)).digest("hex");
 }
 
+/** 60 bits: told apart are the few requests of one user about one book in a day. */
+const MARK_BITS = 60n;
+/** What ids are written in. */
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/**
+ * Twelve characters that the ids of things made for a request end with. The request made again with its key has the same ones, so
+ * it finds what was made although the answer was lost: with its process, or with the store in the middle of the work.
+ */
+export function markOf({
+  route,
+  key,
+  fingerprint,
+}: Pick<OnceOptions, "route" | "key" | "fingerprint">): string {
+  const hash = createHash("sha256")
+    .update(JSON.stringify([route, key, fingerprint]))
+    .digest("hex");
+  let mark = "";
+  for (let bits = BigInt(`0x${hash}`) % 2n ** MARK_BITS; mark.length < 12; bits >>= 5n) {
+    mark = ALPHABET.charAt(Number(bits & 31n)) + mark;
+  }
+  return mark;
+}
+
 export interface OnceOptions {
   readonly replies: Store["replies"];
   readonly logger: Logger;

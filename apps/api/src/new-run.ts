@@ -1,6 +1,6 @@
 import { priceOf } from "@mythic/llm/prices";
 import { findRecipe, RECIPE_NAMES } from "@mythic/recipes";
-import { type Book, submitRun } from "@mythic/runs";
+import { type Book, newId, type Run, submitRun } from "@mythic/runs";
 import { checkShape } from "./body.ts";
 import { type FieldError, Problem } from "./errors.ts";
 import { estimateRun } from "./estimate.ts";
@@ -58,8 +58,17 @@ function notJson(pointer: string, cause: unknown): Problem {
   return new Problem("invalid_request", "The form does not have the right shape.", { errors, cause });
 }
 
+/** For how long a run can be the one of a repeated request: as long as answers are kept. */
+const MARK_MS = 24 * 3_600_000;
+const RUNS_PER_LOOK = 100;
+
+/** What is asked for, with the mark of the request that asks: null for a request that is never the same as another. */
+export interface MarkedWanted extends Wanted {
+  readonly mark: string | null;
+}
+
 /** Starts a run of a book, or answers what it would take. */
-export async function startRun(services: Services, book: Book, wanted: Wanted): Promise<Answer> {
+export async function startRun(services: Services, book: Book, wanted: MarkedWanted): Promise<Answer> {
   const { model, store } = services;
   if (book.status === "refused") {
     throw new Problem("book_refused", book.error?.detail ?? "The book cannot be used.", {
@@ -71,13 +80,45 @@ export async function startRun(services: Services, book: Book, wanted: Wanted): 
     const estimate = await estimateRun(store.books, { book, recipes: wanted.recipes, model });
     return { status: 200, json: estimate };
   }
-  const run = await submitRun(services, book.user, {
+  const run = (await findMarked(services, book, wanted.mark)) ?? (await submitMarked(services, book, wanted));
+  return runAnswer(run, 202, { location: `/status/${run.id}` });
+}
+
+/** The run that the same request has made before, advanced as far as it goes. */
+async function findMarked(
+  { store, advancer }: Services,
+  book: Book,
+  mark: string | null,
+): Promise<Run | null> {
+  const since = Date.now() - MARK_MS;
+  for (let after: string | null = null; mark !== null; ) {
+    const { items, next } = await store.runs.list(book.user, {
+      bookId: book.id,
+      limit: RUNS_PER_LOOK,
+      after,
+    });
+    const recent = items.filter(({ queuedAt }) => queuedAt.getTime() >= since);
+    const made = recent.find(({ id }) => id.endsWith(mark));
+    if (made) {
+      await advancer.advanceRun(book.user, made.id);
+      return await store.runs.get(book.user, made.id);
+    }
+    if (next === null || recent.length < items.length) return null;
+    after = next;
+  }
+  return null;
+}
+
+async function submitMarked(services: Services, book: Book, wanted: MarkedWanted): Promise<Run> {
+  const { mark } = wanted;
+  const id = newId("run");
+  return await submitRun(services, book.user, {
+    id: mark === null ? id : id.slice(0, -mark.length) + mark,
     bookId: book.id,
     recipes: wanted.recipes,
     options: { maxCost: wanted.options.max_cost, fresh: wanted.options.fresh },
-    model,
+    model: services.model,
   });
-  return runAnswer(run, 202, { location: `/status/${run.id}` });
 }
 
 function requireReady(book: Book): void {

@@ -7,14 +7,23 @@ export function isLoopback(host: string): boolean {
   return name === "localhost" || name === "::1" || (isIPv4(name) && name.startsWith("127."));
 }
 
+/** What proxies add, in their usual settings. */
+const PROXY_HEADERS = [
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+  "x-real-ip",
+];
+
 /**
  * True when a request that came over loopback was meant for this machine: a page of another site can have a name of its own
  * point to 127.0.0.1 (DNS rebinding), and a proxy brings strangers in.
  */
 export function isMeantForThisMachine(request: IncomingMessage): boolean {
   const { headers } = request;
-  const proxied = headers["x-forwarded-for"] ?? headers["forwarded"] ?? headers["x-real-ip"];
-  if (proxied !== undefined) return false;
+  if (PROXY_HEADERS.some((name) => headers[name] !== undefined)) return false;
   return isLoopback(hostNameOf(headers.host)) && isOfSameOrigin(request);
 }
 

@@ -5,6 +5,7 @@ import { Dispatcher, type Store, type WakeUps } from "@mythic/runs";
 import type { Queue } from "bullmq";
 import type { Logger } from "pino";
 import { createApp } from "./app.ts";
+import { Arriving } from "./arriving.ts";
 import { Authenticator, type Clock } from "./authenticate.ts";
 import { answerBrokenRequests } from "./broken-requests.ts";
 import { PATIENCE_MS } from "./deadline.ts";
@@ -31,6 +32,8 @@ export interface ApiOptions {
   readonly maxUserBytes?: number;
   /** How long an upload may stand still, in milliseconds. 30 s unless told. */
   readonly uploadIdleMs?: number;
+  /** How long a connection may stand still in the middle of an answer, in milliseconds. Two minutes unless told. */
+  readonly connectionIdleMs?: number;
 }
 
 export interface ApiParts {
@@ -64,8 +67,12 @@ const REQUEST_TIMEOUT_MS = 20 * 60_000;
 const HEADERS_TIMEOUT_MS = 15_000;
 /** Longer than the 60 s of common load balancers, which would else send requests into connections that close. */
 const KEEP_ALIVE_MS = 65_000;
+/** A client that reads nothing of its answer would else hold on to it for ever. Far above what any answer takes. */
+const CONNECTION_IDLE_MS = 120_000;
 /** How long answers at work may take after `close`. */
 const DRAIN_MS = 10_000;
+/** How often connections are looked for that have had their answer since. */
+const DRAIN_LOOK_MS = 50;
 
 const CLOCK: Clock = { now: Date.now, delay: (milliseconds) => delay(milliseconds) };
 
@@ -86,6 +93,7 @@ export async function startApi(parts: ApiParts): Promise<RunningApi> {
     },
     app,
   );
+  server.setTimeout(config.connectionIdleMs ?? CONNECTION_IDLE_MS);
   answerBrokenRequests(server, logger);
   refuseExpectations(server);
   server.listen(config.port, config.host);
@@ -112,6 +120,7 @@ function createServices(parts: ApiParts, isClosing: () => boolean): Services {
       uploadIdleMs: config.uploadIdleMs ?? UPLOAD_IDLE_MS,
       storeStallMs: PATIENCE_MS,
     },
+    arriving: new Arriving(),
     redis: new RedisWatch(checks, clock.now),
     identify: (request, scheme) => authenticator.identify(request, scheme),
     logger,
@@ -141,8 +150,11 @@ async function closeServer(server: Server): Promise<void> {
   const closed = once(server, "close");
   server.close();
   const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  // Node ends those that are idle now; others would be kept open after their answer, for a next request.
+  const look = setInterval(() => server.closeIdleConnections(), DRAIN_LOOK_MS);
   await closed;
   clearTimeout(timer);
+  clearInterval(look);
 }
 
 function urlOf(server: Server, host: string): string {

@@ -1,16 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import { detectFormat, SUPPORTED_FORMATS } from "@mythic/books/detect";
 import { type BookFormat, newId, type Store, StoreUnavailableError } from "@mythic/runs";
+import type { ArrivingUpload } from "./arriving.ts";
 import { mediaType, type Patience, readBody, requireNoEncoding } from "./body.ts";
 import { withPatience } from "./deadline.ts";
 import { Problem } from "./errors.ts";
 import { fileNameOfDisposition, plainFileName } from "./file-name.ts";
-import { readForm } from "./form.ts";
+import { type Form, readForm } from "./form.ts";
 import type { UploadLimits } from "./limits.ts";
 
 export interface UploadParts {
   readonly books: Store["books"];
   readonly limits: UploadLimits;
+  readonly arriving: ArrivingUpload;
 }
 
 /** A file that is in the store and no book yet. */
@@ -41,7 +43,7 @@ export function isForm(request: IncomingMessage): boolean {
 export async function receiveUpload(
   request: IncomingMessage,
   user: string,
-  { books, limits }: UploadParts,
+  { books, limits, arriving }: UploadParts,
 ): Promise<Upload> {
   requireNoEncoding(request);
   const form = isForm(request);
@@ -50,16 +52,51 @@ export async function receiveUpload(
   const room = limits.maxUserBytes - (await withPatience(books.bytesStored(user)));
   const patience: Patience = { idleMs: limits.uploadIdleMs, code: "upload_timeout" };
   const id = newId("book");
-  const keep = (content: AsyncIterable<Buffer>) => storeFile({ books, user, id, limits, room }, content);
-
-  if (!form) {
-    const stored = await keep(readBody(request, patience));
-    const fileName = plainFileName(fileNameOfDisposition(request.headers["content-disposition"]));
-    return { id, ...stored, fileName, fields: {} };
+  const to = { books, user, id, limits, arriving, room };
+  const progress = { kept: false };
+  const keep = async (content: AsyncIterable<Buffer>) => {
+    const stored = await storeFile(to, content);
+    progress.kept = true;
+    return stored;
+  };
+  try {
+    const received = form
+      ? await readForm(request, withLimit(readBody(request, patience), limits), keep)
+      : await readRawFile(request, readBody(request, patience), keep);
+    const { file, fields, fileName } = received;
+    if (file === null) throw new Problem("missing_file", "The form needs a file in its field `file`.");
+    await requireRoom(to);
+    return { id, ...file, fileName: plainFileName(fileName), fields };
+  } catch (error) {
+    // What follows a file in its form may be wrong, or never come. What cannot be removed now is collected after a day.
+    if (progress.kept) await withPatience(books.removeBytes(user, id)).catch(() => undefined);
+    throw error;
   }
-  const { file, fields, fileName } = await readForm(request, patience, keep);
-  if (file === null) throw new Problem("missing_file", "The form needs a file in its field `file`.");
-  return { id, ...file, fileName: plainFileName(fileName), fields };
+}
+
+async function readRawFile(
+  request: IncomingMessage,
+  body: AsyncIterable<Buffer>,
+  keep: (content: AsyncIterable<Buffer>) => Promise<StoredFile>,
+): Promise<Form<StoredFile>> {
+  const file = await keep(body);
+  return { file, fileName: fileNameOfDisposition(request.headers["content-disposition"]), fields: {} };
+}
+
+/** Others may have become books while this one came. */
+async function requireRoom({ books, user, limits, arriving }: Destination): Promise<void> {
+  const bytes = (await withPatience(books.bytesStored(user))) + arriving.add(0);
+  if (bytes > limits.maxUserBytes) throw storageFull(limits);
+}
+
+/** What stands before, between and behind the parts of a form belongs to no file, and has no end of its own. */
+async function* withLimit(body: AsyncIterable<Buffer>, limits: UploadLimits): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const piece of body) {
+    bytes += piece.length;
+    if (bytes > limits.maxBookBytes + FORM_BYTES) throw tooLarge(limits);
+    yield piece;
+  }
 }
 
 interface Destination extends UploadParts {
@@ -103,16 +140,18 @@ async function* counted(to: Destination, content: AsyncIterable<Buffer>): AsyncG
   for await (const piece of content) {
     bytes += piece.length;
     if (bytes > to.limits.maxBookBytes) throw tooLarge(to.limits);
-    if (bytes > to.room) {
-      const detail = `All your books together have ${to.limits.maxUserBytes} bytes at most. Delete some first.`;
-      throw new Problem("storage_full", detail);
-    }
+    if (to.arriving.add(piece.length) > to.room) throw storageFull(to.limits);
     yield piece;
   }
 }
 
 function tooLarge({ maxBookBytes }: UploadLimits): Problem {
   return new Problem("too_large", `A book has ${maxBookBytes} bytes at most.`);
+}
+
+function storageFull({ maxUserBytes }: UploadLimits): Problem {
+  const detail = `All your books together have ${maxUserBytes} bytes at most. Delete some first.`;
+  return new Problem("storage_full", detail);
 }
 
 function unsupportedFormat(): Problem {

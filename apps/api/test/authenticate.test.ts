@@ -46,6 +46,8 @@ describe("without keys", () => {
     await using api = await startTestApi();
     expect(await ask(api, { "x-forwarded-for": "203.0.113.7" })).toBe(403);
     expect(await ask(api, { forwarded: "for=203.0.113.7" })).toBe(403);
+    expect(await ask(api, { via: "1.1 proxy.example" })).toBe(403);
+    expect(await ask(api, { "x-forwarded-host": "mythic.example" })).toBe(403);
   });
 
   test("on any other host nobody is let in, and the answer says how to make a key", async () => {

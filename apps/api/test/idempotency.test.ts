@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { type Run, StoreUnavailableError } from "@mythic/runs";
 import { bookSchema } from "../src/wire/book.ts";
 import { runSchema } from "../src/wire/run.ts";
 import {
@@ -127,7 +128,38 @@ describe("requests with an Idempotency-Key", () => {
     }
   });
 
-  test("a request that never came to its end can be repeated after a minute", async () => {
+  test("a request that the store failed in the middle of starts no second run when it comes again", async () => {
+    const { id } = await uploadedBook(api, {}, 25);
+    const failing = { times: 1 };
+    const { runs } = api.store;
+    const create = runs.create.bind(runs);
+    Object.defineProperty(runs, "create", {
+      configurable: true,
+      value: async (user: string, run: Run) => {
+        await create(user, run);
+        if (failing.times-- > 0) throw new StoreUnavailableError("The store went away.");
+      },
+    });
+    const lost = await start("h", { book_id: id });
+    expect(lost.status).toBe(503);
+    Object.defineProperty(runs, "create", { configurable: true, value: create });
+    const found = await start("h", { book_id: id });
+    expect(found.status).toBe(202);
+    const { items } = await runs.list("local", { bookId: id, limit: 10, after: null });
+    expect(items.map((run) => run.id)).toEqual([await idOf(found)]);
+    expect(await api.store.steps.get("local", `${id}.parse`)).not.toBeNull();
+    // Other requests are other runs, all the same.
+    expect((await start("i", { book_id: id })).status).toBe(202);
+    expect((await runs.list("local", { bookId: id, limit: 10, after: null })).items).toHaveLength(2);
+  });
+
+  test("an address that is written in another way is the same route", async () => {
+    const first = await start("j");
+    const again = await post(api, "/RUNS/?x=1", { book_id: bookId }, { "idempotency-key": "j" });
+    expect(await idOf(again)).toBe(await idOf(first));
+  });
+
+  test("a request that never came to its end can be repeated after a minute, and finds its run", async () => {
     let now = Date.now();
     const { openStore } = await import("@mythic/runs/store");
     await using slow = await startTestApi({
@@ -144,6 +176,9 @@ describe("requests with an Idempotency-Key", () => {
     const busy = await post(slow, "/runs", body, { "idempotency-key": "g" });
     expect((await problemOf(busy)).code).toBe("idempotency_in_progress");
     now += 61_000;
-    expect((await post(slow, "/runs", body, { "idempotency-key": "g" })).status).toBe(202);
+    const again = await post(slow, "/runs", body, { "idempotency-key": "g" });
+    expect(again.status).toBe(202);
+    expect(again.headers.get("idempotent-replayed")).toBeNull();
+    expect(await idOf(again)).toBe(await idOf(first));
   });
 });

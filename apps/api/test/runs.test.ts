@@ -123,6 +123,21 @@ describe("runs", () => {
   });
 
   test.each([
+    [
+      ["recipes", "summary"],
+      ["recipes", "summary"],
+    ],
+    [["__proto__", "red"]],
+  ])("a form with %j and %j is refused", async (...fields) => {
+    const form = new FormData();
+    form.set("file", new Blob([textBook(++books)]), "one.txt");
+    for (const [name = "", value = ""] of fields) form.append(name, value);
+    const response = await fetch(`${api.url}/runs`, { method: "POST", body: form });
+    expect(response.status).toBe(422);
+    expect((await problemOf(response)).code).toBe("invalid_request");
+  });
+
+  test.each([
     [{}, "/book_id"],
     [{ book_id: 7 }, "/book_id"],
     [{ book_id: "b", recipes: [] }, "/recipes"],

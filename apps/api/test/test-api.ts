@@ -6,8 +6,10 @@ import { type Book, type Chapter, Dispatcher, type Role, type Run, type Store } 
 import { openStore } from "@mythic/runs/store";
 import { openLocalWakeUps } from "@mythic/runs/wake-ups";
 import { pino } from "pino";
-import type { z } from "zod";
+import { z } from "zod";
 import { makeApiKey } from "../src/api-key.ts";
+import { describeRoutes } from "../src/openapi.ts";
+import { ROUTES } from "../src/routes/index.ts";
 import { type ApiOptions, type ApiParts, startApi } from "../src/start.ts";
 import { bookSchema } from "../src/wire/book.ts";
 import { runSchema } from "../src/wire/run.ts";
@@ -56,6 +58,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     await wakeUps[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
+    requireDocumented(log);
   };
   return {
     url: api.url,
@@ -71,6 +74,33 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** What is answered before a route is asked, or to whoever does not keep to HTTP. */
+const OF_NO_ROUTE = ["malformed_request", "method_not_allowed", "expectation_failed"];
+const GONE = 499;
+
+/** Sees to it that every answer of a test, by status and code, is one that the document has for its route. */
+function requireDocumented(log: readonly Record<string, unknown>[]): void {
+  const { paths } = z.object({ paths: pathsSchema }).parse(describeRoutes(ROUTES));
+  for (const { msg, method, path, status, code } of log) {
+    if (msg !== "request" || status === GONE || OF_NO_ROUTE.includes(String(code))) continue;
+    const verb = method === "HEAD" ? "get" : String(method).toLowerCase();
+    const route = ROUTES.find((one) => one.method === verb && fits(one.path, String(path)));
+    if (!route) continue;
+    const described = paths[route.path.replace(/:(\w+)/g, "{$1}")]?.[verb]?.responses[String(status)];
+    if (code === undefined ? described : described?.description.includes(`\`${String(code)}\``)) continue;
+    throw new Error(`The document does not have ${verb} ${route.path}: ${String(status)} ${String(code)}.`);
+  }
+}
+
+const pathsSchema = z.record(
+  z.string(),
+  z.record(z.string(), z.object({ responses: z.record(z.string(), z.object({ description: z.string() })) })),
+);
+
+function fits(routePath: string, path: string): boolean {
+  return new RegExp(`^${routePath.replaceAll(".", "\\.").replace(/:\w+/g, "[^/]+")}/?$`, "i").test(path);
 }
 
 export type Headers = Readonly<Record<string, string>>;

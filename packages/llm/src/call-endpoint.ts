@@ -1,6 +1,7 @@
 import OpenAI from "openai";
 import type { ChatRequest } from "./build-request.ts";
 import { classifyFailure, type Failure } from "./classify-failure.ts";
+import { fetchWithLimit } from "./fetch-with-limit.ts";
 import { ModelError } from "./model-error.ts";
 import { type Completion, readCompletion } from "./read-completion.ts";
 
@@ -31,6 +32,7 @@ export function createCall({ apiKey, baseUrl, timeoutMs = TIMEOUT_MS }: Endpoint
     maxRetries: 0,
     timeout: timeoutMs,
     logLevel: "off",
+    fetch: fetchWithLimit,
   });
 
   return async (request, signal, now) => {

@@ -1,4 +1,5 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
+import { ResponseTooLargeError } from "./fetch-with-limit.ts";
 import { ModelError } from "./model-error.ts";
 import { readRetryAfter } from "./retry-after.ts";
 
@@ -30,6 +31,8 @@ const NEVER_SENT = new Set([
   "SELF_SIGNED_CERT_IN_CHAIN",
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
+/** A proxy in front of the model did not wait for its answer, which may be made all the same: 504, and Cloudflare's 524. */
+const GAVE_UP_WAITING = new Set([504, 524]);
 /** As different endpoints say that a text is too long. */
 const TOO_LONG =
   /context[ _](?:length|window)|maximum context|too many (?:input )?tokens|prompt is too long|input is too long/i;
@@ -51,7 +54,14 @@ export function classifyFailure(thrown: unknown, context: FailureContext): Failu
     !(thrown instanceof APIConnectionError) &&
     typeof thrown.status === "number"
   ) {
-    return { error: classifyStatus(thrown, thrown.status, context.now), mayBePaid: false };
+    const mayBePaid = GAVE_UP_WAITING.has(thrown.status);
+    return { error: classifyStatus(thrown, thrown.status, context.now), mayBePaid };
+  }
+  if (thrown instanceof ResponseTooLargeError) {
+    const error = new ModelError("model_invalid_answer", "The endpoint's response is too long.", {
+      cause: thrown,
+    });
+    return { error, mayBePaid: true };
   }
   if (thrown instanceof SyntaxError) {
     const error = new ModelError("model_invalid_answer", "The endpoint's response is not JSON.", {

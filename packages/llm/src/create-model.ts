@@ -7,6 +7,7 @@ import type { Asker, Conversation, Model, Question } from "./model.ts";
 import { ModelError } from "./model-error.ts";
 import { costOf, type Price, priceOf } from "./prices.ts";
 import { type Completion, parseAnswer, readValue } from "./read-completion.ts";
+import { SpendingGate } from "./spending-gate.ts";
 
 export interface ModelOptions extends Endpoint {
   readonly ledger: Ledger;
@@ -24,6 +25,7 @@ interface Means {
   readonly now: () => Date;
   readonly prices: (model: string) => Price | null;
   readonly build: (question: Question<unknown>, model: string) => ChatRequest;
+  readonly gate: SpendingGate;
 }
 
 /** One question on its way: its row in the ledger is open. */
@@ -42,7 +44,8 @@ const SETTLE_PAUSES_MS = [100, 300, 900];
 export function createModel(options: ModelOptions): Model {
   const { ledger, answerReuseMs, now = () => new Date(), prices = priceOf } = options;
   const build = createRequestBuilder();
-  const means = { call: createCall(options), ledger, answerReuseMs, now, prices, build };
+  const gate = new SpendingGate();
+  const means = { call: createCall(options), ledger, answerReuseMs, now, prices, build, gate };
   return { conversation: (asker) => startConversation(means, asker) };
 }
 
@@ -62,15 +65,33 @@ function startConversation(means: Means, asker: Asker): Conversation {
         reusedAnswers += 1;
         return past.value;
       }
-      calls += 1;
-      const id = `${asker.stepId}.f${asker.fence}.${calls}`;
       const mostCost = costOf(means.prices(asker.model), { ...mostTokens(request), cachedTokens: 0 });
-      const { runId, stepId, recipe, recipeVersion, model } = asker;
-      const row = { id, runId, stepId, recipe, recipeVersion, digest, modelAsked: model, cost: mostCost };
-      await means.ledger.open(asker.user, row);
-      return await answerOpenCall(means, { id, asker, request, mostCost }, question);
+      const enter = async (): Promise<OpenCall> => {
+        throwIfStopped(asker.signal);
+        calls += 1;
+        const id = `${asker.stepId}.f${asker.fence}.${calls}`;
+        return await openCall(means, { id, asker, request, mostCost }, digest);
+      };
+      const work = (open: OpenCall) => answerOpenCall(means, open, question);
+      const { user, runId, signal, maxCost } = asker;
+      if (maxCost === null || mostCost === null || mostCost > maxCost) return await work(await enter());
+      const hasRoom = async () => {
+        const { cost } = await means.ledger.spent(user, runId);
+        return cost === null || cost + mostCost <= maxCost;
+      };
+      return await means.gate.pass(JSON.stringify([user, runId]), { signal, hasRoom, enter, work });
     },
   };
+}
+
+/** Writes the call's row, and settles it again when it may not be sent. */
+async function openCall(means: Means, open: OpenCall, digest: string): Promise<OpenCall> {
+  const { id, asker, mostCost } = open;
+  const { runId, stepId, recipe, recipeVersion, model } = asker;
+  const row = { id, runId, stepId, recipe, recipeVersion, digest, modelAsked: model, cost: mostCost };
+  await means.ledger.open(asker.user, row);
+  await refuseIfStoppedOrSpent(means, open);
+  return open;
 }
 
 /** Null when there is none, or one that does not fit the schema any more. */
@@ -92,7 +113,6 @@ async function answerOpenCall<Value>(
   open: OpenCall,
   question: Question<Value>,
 ): Promise<Value> {
-  await refuseIfStoppedOrSpent(means, open);
   const result = await means.call(open.request, open.asker.signal, means.now());
   if ("error" in result) throw await settleFailure(means, open, result);
   const { completion, latencyMs } = result;

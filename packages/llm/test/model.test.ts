@@ -1,24 +1,18 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { type FakeOpenAi, type Rule, startFakeOpenAi } from "@mythic/testing/fake-openai";
 import { freePort } from "@mythic/testing/free-port";
 import { waitFor } from "@mythic/testing/wait";
 import { z } from "zod";
 import type { ModelOptions } from "../src/create-model.ts";
-import { type Asker, createModel, MODEL_ERROR_CODES, ModelError, type Question } from "../src/index.ts";
+import { type Asker, createModel, MODEL_ERROR_CODES, type Question } from "../src/index.ts";
+import { askerWith, failureOf, question, schema } from "./asking.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 
 const DAY_MS = 86_400_000;
-const schema = z.strictObject({ paragraph: z.string(), quote: z.string() });
-const question: Question<z.infer<typeof schema>> = {
-  prompt: "summary.chapter",
-  instructions: "Summarise.",
-  input:
-    "<book-text>\nThe lamp had burned for ninety years before anybody asked who paid for the oil.\n</book-text>",
-  schema,
-  schemaName: "chapter_summary",
-  maxOutputTokens: 500,
-};
-
 let fake: FakeOpenAi;
 let ledger: MemoryLedger;
 beforeEach(async () => {
@@ -37,31 +31,6 @@ function modelWith(options: Partial<ModelOptions> = {}) {
     now: () => ledger.now,
     ...options,
   });
-}
-
-function askerWith(extra: Partial<Asker> = {}): Asker {
-  return {
-    user: "ada",
-    runId: "run1",
-    stepId: "run1.summary.c1",
-    fence: 1,
-    recipe: "summary",
-    recipeVersion: 1,
-    model: "gpt-5-mini",
-    freshSince: null,
-    maxCost: null,
-    signal: new AbortController().signal,
-    ...extra,
-  };
-}
-
-async function failureOf(asking: Promise<unknown>): Promise<ModelError> {
-  const error = await asking.then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof ModelError) return error;
-  throw new Error("There was no ModelError.", { cause: error });
 }
 
 describe("an answer", () => {
@@ -226,6 +195,41 @@ describe("a failed call", () => {
     expect(row.cost).toBeGreaterThanOrEqual(500 * 2000);
   });
 
+  test.each([504, 524])("that a proxy did not wait for (%p) may have been paid for", async (status) => {
+    fake.script({ does: { kind: "status", status } });
+    const error = await failureOf(modelWith().conversation(askerWith()).ask(question));
+    expect(error).toMatchObject({ code: "model_unavailable", retryable: true });
+    const row = ledger.row("run1.summary.c1.f1.1");
+    expect(row).toMatchObject({ state: "unknown", outcome: "model_unavailable" });
+    expect(row.cost).toBeGreaterThanOrEqual(500 * 2000);
+  });
+
+  test("whose response is longer than any answer is given up, and may have been paid for", async () => {
+    let sent = 0;
+    const endless = createServer((request, response) => {
+      request.resume();
+      response.setHeader("content-type", "application/json");
+      Readable.from(
+        (function* () {
+          for (; sent < 100_000_000; sent += 100_000) yield " ".repeat(100_000);
+        })(),
+      ).pipe(response);
+    });
+    await once(endless.listen(0, "127.0.0.1"), "listening");
+    const { port } = endless.address() as AddressInfo;
+    const model = modelWith({ baseUrl: `http://127.0.0.1:${port}/v1` });
+    const error = await failureOf(model.conversation(askerWith()).ask(question));
+    endless.closeAllConnections();
+    endless.close();
+    expect(sent).toBeLessThan(50_000_000);
+    expect(error).toMatchObject({ code: "model_invalid_answer", retryable: true });
+    expect(error.message).toContain("too long");
+    expect(ledger.row("run1.summary.c1.f1.1")).toMatchObject({
+      state: "unknown",
+      outcome: "model_invalid_answer",
+    });
+  });
+
   test("to an endpoint that is not there cost nothing", async () => {
     const baseUrl = `http://127.0.0.1:${await freePort()}/v1`;
     const error = await failureOf(modelWith({ baseUrl }).conversation(askerWith()).ask(question));
@@ -370,53 +374,6 @@ describe("an answer in the ledger", () => {
     await failureOf(model.conversation(askerWith()).ask(question));
     await model.conversation(askerWith({ fence: 2 })).ask(question);
     expect(fake.calls()).toHaveLength(2);
-  });
-});
-
-describe("a limit of cost", () => {
-  test("lets nothing be sent that could pass it, and costs nothing itself", async () => {
-    const error = await failureOf(
-      modelWith()
-        .conversation(askerWith({ maxCost: 1000 }))
-        .ask(question),
-    );
-    expect(error).toMatchObject({ code: "max_cost_reached", retryable: false });
-    expect(fake.calls()).toEqual([]);
-    expect(ledger.row("run1.summary.c1.f1.1")).toMatchObject({
-      state: "failed",
-      outcome: "max_cost_reached",
-      cost: 0,
-    });
-  });
-
-  test("refuses a model whose price is not known", async () => {
-    const asker = askerWith({ model: "own-model", maxCost: 1e12 });
-    const error = await failureOf(modelWith().conversation(asker).ask(question));
-    expect(error.code).toBe("max_cost_reached");
-    expect(fake.calls()).toEqual([]);
-  });
-
-  test("is never passed by many calls at once", async () => {
-    fake.script({ latencyMs: 5 });
-    const model = modelWith();
-    const maxCost = 4_000_000;
-    const seen: number[] = [];
-    const ask = async (index: number): Promise<void> => {
-      const asker = askerWith({ stepId: `run1.summary.c${index}`, maxCost });
-      await model
-        .conversation(asker)
-        .ask({ ...question, input: `${question.input} ${index}` })
-        .catch((error: unknown) => expect(error).toMatchObject({ code: "max_cost_reached" }));
-      seen.push((await ledger.spent("ada", "run1")).cost ?? Number.POSITIVE_INFINITY);
-    };
-    for (let round = 0; round < 12; round += 1) {
-      await Promise.all([0, 1, 2].map((place) => ask(round * 3 + place)));
-    }
-    const paid = [...ledger.rows.values()].reduce((sum, row) => sum + (row.cost ?? 0), 0);
-    expect(paid).toBeLessThanOrEqual(maxCost);
-    expect(fake.calls().length).toBeGreaterThan(2);
-    expect([...ledger.rows.values()].some((row) => row.outcome === "max_cost_reached")).toBe(true);
-    expect(seen.at(-1)).toBe(paid);
   });
 });
 

@@ -46,6 +46,8 @@ export class Dispatcher {
   #tidyAt = 0;
   #dispatching: Promise<number> | null = null;
   #again = false;
+  /** Steps at work that a user had at most when the slots of this process were filled last. */
+  #share = 1;
   #repairedUpTo: string | null = null;
 
   constructor(options: DispatcherOptions) {
@@ -138,9 +140,12 @@ export class Dispatcher {
   async #dueHere(free: number): Promise<readonly Step[]> {
     const { windowPerUser, redispatchMs } = this.#policy;
     const again = this.#options.wakeUps.kind === "local" ? LOCAL_REDISPATCH_MS : redispatchMs;
-    for (let share = 1; ; share *= 2) {
+    // Half of what filled the slots last time leaves room for whoever has come since.
+    for (let share = Math.max(1, Math.floor(this.#share / 2)); ; share *= 2) {
       const steps = await this.#options.store.dispatch.due(free, Math.min(share, windowPerUser), again);
-      if (steps.length >= free || share >= windowPerUser) return steps;
+      if (steps.length < free && share < windowPerUser) continue;
+      this.#share = steps.length > 0 ? share : 1;
+      return steps;
     }
   }
 

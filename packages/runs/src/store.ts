@@ -281,7 +281,8 @@ export interface Reply {
 export interface ReplyStore {
   /** Takes the key for a request. Null: it is ours now. Else what is there. One at work for over a minute is taken over. */
   begin(user: string, key: string, fingerprint: string): Promise<Reply | null>;
+  /** Keeps the answer. What is answered already stays as it is. */
   finish(user: string, key: string, reply: Pick<Reply, "status" | "headers" | "body">): Promise<void>;
-  /** Forgets the key: the request failed in a way that a repetition may mend. */
+  /** Forgets a key that is not answered: the request failed in a way that a repetition may mend. */
   abandon(user: string, key: string): Promise<void>;
 }

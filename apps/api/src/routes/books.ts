@@ -49,6 +49,7 @@ const upload = userRoute(
       "storage_full",
       "unsupported_format",
       "unsupported_media_type",
+      "invalid_request",
       "missing_file",
       "idempotency_mismatch",
     ],

@@ -1,24 +1,23 @@
 import { withPatience } from "../deadline.ts";
-import { answerOnce, fingerprintOf, idempotencyKeyOf } from "../idempotency.ts";
+import { answerOnce, fingerprintOf, idempotencyKeyOf, markOf } from "../idempotency.ts";
 import type { Answer } from "../send.ts";
 import { receiveUpload, type Upload } from "../upload.ts";
 import type { UserContext } from "./route.ts";
 
 type Receiver = UserContext<unknown, unknown>;
 
+/** Does what is asked for. The mark is that of `markOf`, null for a request without a key. */
+type Act = (mark: string | null) => Promise<Answer>;
+
 /** Does what a request with these contents asks for, once per `Idempotency-Key`. */
-export async function once(
-  context: Receiver,
-  contents: unknown,
-  act: () => Promise<Answer>,
-): Promise<Answer> {
-  const { services, request, requestId, user } = context;
+export async function once(context: Receiver, contents: unknown, act: Act): Promise<Answer> {
+  const { services, request, requestId, route, user } = context;
   const key = idempotencyKeyOf(request);
-  if (key === null) return await act();
+  if (key === null) return await act(null);
   const { store, logger } = services;
-  const route = `${request.method} ${request.url?.split("?")[0]}`;
-  const fingerprint = fingerprintOf(contents);
-  return await answerOnce({ replies: store.replies, logger, user, route, key, fingerprint, requestId }, act);
+  const asked = { route, key, fingerprint: fingerprintOf(contents) };
+  const mark = markOf(asked);
+  return await answerOnce({ ...asked, replies: store.replies, logger, user, requestId }, () => act(mark));
 }
 
 /**
@@ -27,20 +26,20 @@ export async function once(
  */
 export async function onceReceived(
   context: Receiver,
-  act: (upload: Upload) => Promise<() => Promise<Answer>>,
+  act: (upload: Upload) => Promise<Act>,
 ): Promise<Answer> {
   const { services, request, user } = context;
   const { store, limits, logger } = services;
   // What is wrong with the key is said before the file is sent.
   idempotencyKeyOf(request);
-  const upload = await receiveUpload(request, user, { books: store.books, limits });
+  const arriving = services.arriving.begin(user);
   let used = false;
-  const work = async () => {
+  const work = async (upload: Upload) => {
     try {
       const prepared = await act(upload);
-      return await once(context, { sha256: upload.sha256, fields: upload.fields }, () => {
+      return await once(context, { sha256: upload.sha256, fields: upload.fields }, (mark) => {
         used = true;
-        return prepared();
+        return prepared(mark);
       });
     } finally {
       if (!used) {
@@ -51,5 +50,10 @@ export async function onceReceived(
       }
     }
   };
-  return await withPatience(work());
+  try {
+    const upload = await receiveUpload(request, user, { books: store.books, limits, arriving });
+    return await withPatience(work(upload));
+  } finally {
+    arriving.end();
+  }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Submission } from "@mythic/runs";
 import type { Logger } from "pino";
 import { z } from "zod";
+import type { Arriving } from "../arriving.ts";
 import type { Caller, Scheme } from "../authenticate.ts";
 import { type ErrorCode, Problem } from "../errors.ts";
 import { fieldErrors } from "../field-errors.ts";
@@ -19,6 +20,7 @@ export interface Services extends Submission {
   /** The model that answers new runs; null for the offline methods. */
   readonly model: string | null;
   readonly limits: UploadLimits;
+  readonly arriving: Arriving;
   readonly redis: RedisWatch;
   readonly identify: (request: IncomingMessage, scheme?: Scheme) => Promise<Caller>;
   readonly logger: Logger;
@@ -57,6 +59,8 @@ interface Call {
   readonly services: Services;
   readonly request: IncomingMessage;
   readonly requestId: string;
+  /** Method and path as the table of routes has them: `POST /runs`. */
+  readonly route: string;
   readonly path: unknown;
   readonly query: unknown;
   /** Null on public routes. */

@@ -54,6 +54,7 @@ const create = userRoute(
       "empty_file",
       "invalid_idempotency_key",
       "request_timeout",
+      "not_found",
       "upload_timeout",
       "book_not_ready",
       "book_refused",
@@ -80,10 +81,10 @@ async function createFromForm(context: Context): Promise<Answer> {
   return await onceReceived(context, async (upload) => {
     const wanted = wantedOfForm(upload.fields);
     checkWanted(wanted, services.model);
-    return async () => {
+    return async (mark) => {
       const { book } = await bookOfUpload(services, user, upload);
       context.note({ book_id: book.id });
-      return await noted(context, startRun(services, book, wanted));
+      return await noted(context, startRun(services, book, { ...wanted, mark }));
     };
   });
 }
@@ -93,11 +94,11 @@ async function createFromJson(context: Context): Promise<Answer> {
   const body = await readJson(request, newRunSchema);
   const { book_id: bookId, ...wanted } = body;
   checkWanted(wanted, services.model);
-  const act = async () => {
+  const act = async (mark: string | null) => {
     const book = isId("book", bookId) ? await services.store.books.get(user, bookId) : null;
     if (!book) throw notFound("book", [{ pointer: "/book_id", detail: "There is no book with this id." }]);
     context.note({ book_id: book.id });
-    return await noted(context, startRun(services, book, wanted));
+    return await noted(context, startRun(services, book, { ...wanted, mark }));
   };
   return await withPatience(once(context, body, act));
 }

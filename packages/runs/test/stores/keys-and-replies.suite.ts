@@ -122,6 +122,18 @@ export function describeKeysAndReplies(openFresh: OpenFresh): void {
       });
     });
 
+    test("who was taken over neither changes nor removes the answer of who took over", async () => {
+      const { store, clock } = bench;
+      const user = unique("user");
+      await store.replies.begin(user, "key", "print");
+      clock.advance(60_001);
+      await store.replies.begin(user, "key", "print");
+      await store.replies.finish(user, "key", { status: 201, headers: {}, body: "first" });
+      await store.replies.finish(user, "key", { status: 500, headers: {}, body: "late" });
+      await store.replies.abandon(user, "key");
+      expect(await store.replies.begin(user, "key", "print")).toMatchObject({ status: 201, body: "first" });
+    });
+
     test("a finished reply is never taken over", async () => {
       const { store, clock } = bench;
       const user = unique("user");

@@ -45,13 +45,15 @@ export class SqliteReplies implements ReplyStore {
   async finish(user: string, key: string, reply: Pick<Reply, "status" | "headers" | "body">): Promise<void> {
     const { status, body } = reply;
     await this.#database.run(
-      "UPDATE replies SET status = $status, headers = $headers, body = $body WHERE user = $user AND key = $key",
+      `UPDATE replies SET status = $status, headers = $headers, body = $body
+       WHERE user = $user AND key = $key AND status IS NULL`,
       { user, key, status, body, headers: toJson(reply.headers) },
     );
   }
 
   async abandon(user: string, key: string): Promise<void> {
-    await this.#database.run("DELETE FROM replies WHERE user = $user AND key = $key", { user, key });
+    const mine = "user = $user AND key = $key AND status IS NULL";
+    await this.#database.run(`DELETE FROM replies WHERE ${mine}`, { user, key });
   }
 }
 
