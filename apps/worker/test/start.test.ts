@@ -52,7 +52,7 @@ function start(model: Model | null, concurrency: number, policy: Partial<StepPol
 }
 
 /** A run of a text of so many chapters, as the API takes it. */
-async function submit(model: string | null, chapters = 2): Promise<Run> {
+async function submit(model: string | null, chapters = 2, fileName: string | null = null): Promise<Run> {
   const sentence = "The keeper climbed the stairs and lit the lamp before the fog came in. ";
   const text = Array.from({ length: chapters }, (_, at) => `CHAPTER ${at + 1}\n\n${sentence.repeat(30)}\n`);
   const submission = { store, advancer: new Advancer({ store, onPending: async () => undefined }) };
@@ -61,7 +61,7 @@ async function submit(model: string | null, chapters = 2): Promise<Run> {
     yield Buffer.from(text.join("\n\n"));
   })();
   const stored = await store.books.storeBytes(USER, id, content);
-  await submitBook(submission, USER, { id, ...stored, format: "text", fileName: null });
+  await submitBook(submission, USER, { id, ...stored, format: "text", fileName });
   const options = { maxCost: null, fresh: false };
   return await submitRun(submission, USER, { bookId: id, recipes: ["summary"], options, model });
 }
@@ -77,6 +77,13 @@ async function ended(id: string): Promise<Run> {
 }
 
 describe("a worker", () => {
+  test("a book that says no title is called by its file's name", async () => {
+    start(null, 1);
+    const { bookId, id } = await submit(null, 2, "the lamp.v2.txt");
+    await ended(id);
+    expect((await store.books.get(USER, bookId))?.title).toBe("the lamp.v2");
+  });
+
   test("takes a book to its result, and leaves no file behind", async () => {
     const copies = async () => (await readdir(tmpdir())).filter((name) => name.startsWith("mythic-parse-"));
     const before = await copies();

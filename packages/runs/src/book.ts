@@ -30,6 +30,7 @@ export interface Book {
   readonly format: BookFormat;
   /** As the client named it: a hint for people, never a path. */
   readonly fileName: string | null;
+  /** As the book says, else its file name without the ending. */
   readonly title: string | null;
   readonly authors: readonly string[];
   /** BCP 47, as the book says. */

@@ -1,5 +1,5 @@
 import { createWriteStream } from "node:fs";
-import { join } from "node:path";
+import { join, parse as parsePath } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Book, Chapter, ParseResult, Store } from "@mythic/runs";
 import { parseInChild } from "../parsing/parse-in-child.ts";
@@ -59,7 +59,8 @@ async function parse(store: Store, { book, file, edition, signal }: Parse): Prom
     const detail = "The book has no text, only pictures perhaps.";
     return { status: "refused", error: { code: "no_text", detail } };
   }
-  const { title, authors, language, warnings } = parsing;
+  const { authors, language, warnings } = parsing;
+  const title = parsing.title ?? (book.fileName && parsePath(book.fileName).name);
   return {
     status: "ready",
     edition,
