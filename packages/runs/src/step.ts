@@ -71,7 +71,7 @@ export const STEP_POLICY = {
   retryBaseMs: 1_000,
   retryCapMs: 60_000,
   /** A wake-up that led to no claim within this time is sent again. */
-  redispatchMs: 60_000,
+  redispatchMs: 20_000,
   /** Steps of one user that wait in the queue at most; the rest waits in the store. */
   windowPerUser: 64,
 } as const;
