@@ -1,6 +1,6 @@
 import { priceOf } from "@mythic/llm/prices";
 import { findRecipe } from "@mythic/recipes";
-import { type Book, chaptersToProcess, planRun, type Run, type Store } from "@mythic/runs";
+import { type Book, chaptersToProcess, planRun, queuedRun, type Run, type Store } from "@mythic/runs";
 import type { z } from "zod";
 import { type estimateSchema, methodOf } from "./wire/run.ts";
 
@@ -69,26 +69,6 @@ function costRange(model: string | null, tokens: TokenRange): Estimate["cost"] {
 
 /** The run that nobody has asked for yet: its plan depends on its book and its recipes alone. */
 function imaginedRun(book: Book, recipes: readonly string[], model: string | null): Run {
-  return {
-    id: "run_imagined",
-    user: book.user,
-    bookId: book.id,
-    recipes,
-    options: { maxCost: null, fresh: false },
-    model,
-    status: "queued",
-    stage: "parsing",
-    counts: { total: 0, completed: 0, failed: 0 },
-    usage: { calls: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, cost: 0, reusedAnswers: 0 },
-    failures: [],
-    error: null,
-    queuedAt: book.createdAt,
-    runningAt: null,
-    cancellingAt: null,
-    succeededAt: null,
-    partialAt: null,
-    failedAt: null,
-    cancelledAt: null,
-    revision: 0,
-  };
+  const options = { maxCost: null, fresh: false };
+  return queuedRun(book.user, { id: "run_imagined", bookId: book.id, recipes, options, model });
 }

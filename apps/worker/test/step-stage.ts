@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   type NewStep,
   newId,
+  queuedRun,
   type Run,
   STEP_POLICY,
   type Step,
@@ -100,33 +101,8 @@ export async function setStage(): Promise<Stage> {
 }
 
 function runOf(bookId: string): Run {
-  return {
-    id: newId("run"),
-    user: USER,
-    bookId,
-    recipes: ["summary"],
-    options: { maxCost: null, fresh: false },
-    model: null,
-    status: "running",
-    stage: "chapters",
-    counts: { total: 1, completed: 0, failed: 0 },
-    usage: {
-      calls: 0,
-      inputTokens: 0,
-      cachedTokens: 0,
-      outputTokens: 0,
-      cost: 0,
-      reusedAnswers: 0,
-    },
-    failures: [],
-    error: null,
-    queuedAt: new Date(),
-    runningAt: new Date(),
-    cancellingAt: null,
-    succeededAt: null,
-    partialAt: null,
-    failedAt: null,
-    cancelledAt: null,
-    revision: 1,
-  };
+  const options = { maxCost: null, fresh: false };
+  const run = queuedRun(USER, { bookId, recipes: ["summary"], options, model: null });
+  const counts = { total: 1, completed: 0, failed: 0 };
+  return { ...run, status: "running", stage: "chapters", counts, runningAt: new Date() };
 }

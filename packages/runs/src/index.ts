@@ -54,5 +54,5 @@ export {
   StoreUnavailableError,
 } from "./store.ts";
 export { type Submission, submitBook } from "./submit-book.ts";
-export { type RunRequest, submitRun } from "./submit-run.ts";
+export { queuedRun, type RunRequest, submitRun } from "./submit-run.ts";
 export type { Listener, WakeUp, WakeUpHandler, WakeUpOutcome, WakeUps } from "./wake-ups.ts";

@@ -12,13 +12,9 @@ export interface RunRequest {
   readonly model: string | null;
 }
 
-/** Writes a run and starts it: at once when its book is ready, else as soon as it is. */
-export async function submitRun(
-  { store, advancer }: Submission,
-  user: string,
-  { id = newId("run"), ...request }: RunRequest,
-): Promise<Run> {
-  const run: Run = {
+/** A run as it begins. */
+export function queuedRun(user: string, { id = newId("run"), ...request }: RunRequest): Run {
+  return {
     ...request,
     id,
     user,
@@ -37,6 +33,15 @@ export async function submitRun(
     cancelledAt: null,
     revision: 1,
   };
+}
+
+/** Writes a run and starts it: at once when its book is ready, else as soon as it is. */
+export async function submitRun(
+  { store, advancer }: Submission,
+  user: string,
+  request: RunRequest,
+): Promise<Run> {
+  const run = queuedRun(user, request);
   await store.runs.create(user, run);
   await advancer.advanceRun(user, run.id);
   return (await store.runs.get(user, run.id)) ?? run;

@@ -1,7 +1,8 @@
 import type { Chapter, ChapterOutline } from "../src/book.ts";
 import { newId } from "../src/ids.ts";
-import { NO_USAGE, type Run } from "../src/run.ts";
+import type { Run } from "../src/run.ts";
 import type { NewStep, Step } from "../src/step.ts";
+import { queuedRun } from "../src/submit-run.ts";
 
 /** Chapters of a flat book. */
 export function chapterOutlines(count: number): ChapterOutline[] {
@@ -17,29 +18,9 @@ export function chaptersOf(count: number): Chapter[] {
 }
 
 export function someRun(change: Partial<Run> = {}): Run {
-  return {
-    id: newId("run"),
-    user: "ada",
-    bookId: newId("book"),
-    recipes: ["summary"],
-    options: { maxCost: null, fresh: false },
-    model: null,
-    status: "queued",
-    stage: "parsing",
-    counts: { total: 0, completed: 0, failed: 0 },
-    usage: NO_USAGE,
-    failures: [],
-    error: null,
-    queuedAt: new Date(),
-    runningAt: null,
-    cancellingAt: null,
-    succeededAt: null,
-    partialAt: null,
-    failedAt: null,
-    cancelledAt: null,
-    revision: 1,
-    ...change,
-  };
+  const options = { maxCost: null, fresh: false };
+  const request = { bookId: newId("book"), recipes: ["summary"], options, model: null };
+  return { ...queuedRun("ada", request), ...change };
 }
 
 /** A planned step as it is stored. */

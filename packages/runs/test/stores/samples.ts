@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Book, Chapter, ParsedBook } from "../../src/book.ts";
-import { NO_USAGE, type Run } from "../../src/run.ts";
+import type { Run } from "../../src/run.ts";
 import type { NewStep, Step } from "../../src/step.ts";
 import type { LedgerOpening, LedgerSettlement, NewBook, Store } from "../../src/store.ts";
+import { someRun } from "../samples.ts";
 
 let serial = 0;
 
@@ -74,29 +75,8 @@ export async function readyBook(store: Store, user: string): Promise<Book> {
 }
 
 export function newRun(user: string, more: Partial<Run> = {}): Run {
-  return {
-    id: unique("run"),
-    user,
-    bookId: unique("book"),
-    recipes: ["summary"],
-    options: { maxCost: null, fresh: false },
-    model: null,
-    status: "queued",
-    stage: "parsing",
-    counts: { total: 0, completed: 0, failed: 0 },
-    usage: NO_USAGE,
-    failures: [],
-    error: null,
-    queuedAt: new Date(Date.UTC(2030, 0, 1)),
-    runningAt: null,
-    cancellingAt: null,
-    succeededAt: null,
-    partialAt: null,
-    failedAt: null,
-    cancelledAt: null,
-    revision: 1,
-    ...more,
-  };
+  const own = { id: unique("run"), bookId: unique("book"), queuedAt: new Date(Date.UTC(2030, 0, 1)) };
+  return someRun({ user, ...own, ...more });
 }
 
 export async function createdRun(store: Store, user: string, more: Partial<Run> = {}): Promise<Run> {
