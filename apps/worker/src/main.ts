@@ -28,9 +28,10 @@ function run(config: WorkerConfig): Promise<void> {
     const onError = (error: unknown) => logger.warn({ err: error }, "queue");
     const wakeUps = stack.use(await openWakeUps({ queueRedisUrl: config.queueRedisUrl, onError }));
     const fallback = wakeUps.kind === "local" ? null : stack.use(openLocalWakeUps());
-    const { model: configured, answerReuseMs } = config;
-    const model = configured && createModel({ ...configured, ledger: store.ledger, answerReuseMs });
-    const { concurrency, drainMs } = config;
+    const { model: configured, answerReuseMs, concurrency, drainMs } = config;
+    const { ledger } = store;
+    const model =
+      configured && createModel({ ...configured, ledger, answerReuseMs, callsAtOnce: concurrency });
     const worker = startWorker({
       store,
       wakeUps,

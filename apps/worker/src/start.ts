@@ -14,6 +14,7 @@ export interface WorkerParts {
   /** Null runs the offline methods only. */
   readonly model: Model | null;
   readonly logger: Logger;
+  /** Steps at once; with a model the calls at once, see `stepsAtOnce`. */
   readonly concurrency: number;
   /** How long steps at work may go on after `close` before they are handed back. */
   readonly drainMs: number;
@@ -24,6 +25,8 @@ export interface RunningWorker {
   /** Takes no more steps; resolves when those at work have ended or were handed back. */
   close(): Promise<void>;
 }
+
+const MOST_AHEAD = 4;
 
 /** Starts taking steps. */
 export function startWorker(parts: WorkerParts): RunningWorker {
@@ -47,8 +50,9 @@ export function startWorker(parts: WorkerParts): RunningWorker {
     logger,
   });
   const handler = (stepId: string) => worker.work(stepId);
+  const atOnce = stepsAtOnce(concurrency, parts.model);
   const listeners = [wakeUps, ...(fallback ? [fallback] : [])].map((source) =>
-    source.listen(handler, concurrency),
+    source.listen(handler, atOnce),
   );
   const stopping = new AbortController();
   const dispatching = dispatcher.run(stopping.signal);
@@ -62,4 +66,12 @@ export function startWorker(parts: WorkerParts): RunningWorker {
     await worker.close();
   };
   return { close };
+}
+
+/**
+ * A step waits for the store before and after its call. While it does, one that was taken ahead has its turn, so that no call slot is
+ * empty. Not many more: what is taken here is not taken by a worker that has nothing to do.
+ */
+function stepsAtOnce(concurrency: number, model: Model | null): number {
+  return model === null ? concurrency : concurrency + Math.min(MOST_AHEAD, concurrency);
 }

@@ -120,6 +120,25 @@ describe("a worker", () => {
     expect(fake.calls().length).toBe(asked + 2);
   });
 
+  test("takes a step ahead of its one call slot, and sends one call at a time", async () => {
+    const fake = stack.use(await startFakeOpenAi());
+    fake.script({ times: 1, does: { kind: "hang" } });
+    const endpoint = { name: MODEL, apiKey: "k", baseUrl: fake.baseUrl };
+    const model = createModel({ ...endpoint, ledger: store.ledger, answerReuseMs: 0, callsAtOnce: 1 });
+    const worker = start(model, 1);
+    const { id } = await submit(MODEL, 3);
+    const running = async () =>
+      (await store.steps.ofRun(USER, id)).filter((step) => step.state === "running");
+    await waitFor(async () => (await running()).length === 2, { what: "a step at work and one ahead" });
+    await waitFor(() => fake.calls().length > 0, { what: "the call" });
+    expect(fake.calls()).toHaveLength(1);
+    await worker.close();
+    expect(await running()).toEqual([]);
+    start(model, 1);
+    expect(await ended(id)).toMatchObject({ status: "succeeded" });
+    for (const step of await store.steps.ofRun(USER, id)) expect(step.attempts).toBe(0);
+  });
+
   test("that stops hands back what it is at, at no cost, and another goes on with it", async () => {
     const fake = stack.use(await startFakeOpenAi());
     fake.script({ times: 1, does: { kind: "hang" } });

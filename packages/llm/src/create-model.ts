@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type ChatRequest, createRequestBuilder, mostTokens } from "./build-request.ts";
 import { type Call, type CallResult, createCall, type Endpoint } from "./call-endpoint.ts";
+import { CallSlots, type Leave } from "./call-slots.ts";
 import { digestOf } from "./digest.ts";
 import type { Ledger, LedgerSettlement } from "./ledger.ts";
 import type { Asker, Conversation, Model, Question } from "./model.ts";
@@ -13,6 +14,8 @@ export interface ModelOptions extends Endpoint {
   readonly ledger: Ledger;
   /** How old an answer of the ledger may be to be given again, in milliseconds. 0: none is. */
   readonly answerReuseMs: number;
+  /** Calls on their way at once; more wait in line. No limit unless told. */
+  readonly callsAtOnce?: number;
   readonly now?: () => Date;
   /** Instead of the table of `prices.ts`. */
   readonly prices?: (model: string) => Price | null;
@@ -26,6 +29,7 @@ interface Means {
   readonly prices: (model: string) => Price | null;
   readonly build: (question: Question<unknown>, model: string) => ChatRequest;
   readonly gate: SpendingGate;
+  readonly slots: CallSlots;
 }
 
 /** One question on its way: its row in the ledger is open. */
@@ -35,6 +39,8 @@ interface OpenCall {
   readonly request: ChatRequest;
   /** The most that it can cost, in nano-dollars; null when the price is not known. */
   readonly mostCost: number | null;
+  /** Gives the slot of the call back. */
+  readonly leave: Leave;
 }
 
 /** After the first failed attempt to settle a row, in milliseconds: 1.3 s in all, far within a lease. */
@@ -45,7 +51,8 @@ export function createModel(options: ModelOptions): Model {
   const { ledger, answerReuseMs, now = () => new Date(), prices = priceOf } = options;
   const build = createRequestBuilder();
   const gate = new SpendingGate();
-  const means = { call: createCall(options), ledger, answerReuseMs, now, prices, build, gate };
+  const slots = new CallSlots(options.callsAtOnce ?? Number.POSITIVE_INFINITY);
+  const means = { call: createCall(options), ledger, answerReuseMs, now, prices, build, gate, slots };
   return { conversation: (asker) => startConversation(means, asker) };
 }
 
@@ -67,10 +74,12 @@ function startConversation(means: Means, asker: Asker): Conversation {
       }
       const mostCost = costOf(means.prices(asker.model), { ...mostTokens(request), cachedTokens: 0 });
       const enter = async (): Promise<OpenCall> => {
-        throwIfStopped(asker.signal);
+        const leave = await means.slots.take(asker.signal, calls > 0).catch((): never => {
+          throw stopped(asker.signal);
+        });
         calls += 1;
         const id = `${asker.stepId}.f${asker.fence}.${calls}`;
-        return await openCall(means, { id, asker, request, mostCost }, digest);
+        return await openCall(means, { id, asker, request, mostCost, leave }, digest);
       };
       const work = (open: OpenCall) => answerOpenCall(means, open, question);
       const { user, runId, signal, maxCost } = asker;
@@ -84,14 +93,19 @@ function startConversation(means: Means, asker: Asker): Conversation {
   };
 }
 
-/** Writes the call's row, and settles it again when it may not be sent. */
+/** Writes the call's row, and settles it again when it may not be sent. A row says "sent", so it is written in the slot. */
 async function openCall(means: Means, open: OpenCall, digest: string): Promise<OpenCall> {
   const { id, asker, mostCost } = open;
   const { runId, stepId, recipe, recipeVersion, model } = asker;
   const row = { id, runId, stepId, recipe, recipeVersion, digest, modelAsked: model, cost: mostCost };
-  await means.ledger.open(asker.user, row);
-  await refuseIfStoppedOrSpent(means, open);
-  return open;
+  try {
+    await means.ledger.open(asker.user, row);
+    await refuseIfStoppedOrSpent(means, open);
+    return open;
+  } catch (error) {
+    open.leave();
+    throw error;
+  }
 }
 
 /** Null when there is none, or one that does not fit the schema any more. */
@@ -113,7 +127,7 @@ async function answerOpenCall<Value>(
   open: OpenCall,
   question: Question<Value>,
 ): Promise<Value> {
-  const result = await means.call(open.request, open.asker.signal, means.now());
+  const result = await means.call(open.request, open.asker.signal, means.now()).finally(open.leave);
   if ("error" in result) throw await settleFailure(means, open, result);
   const { completion, latencyMs } = result;
   const value = readValue(completion, question.schema);

@@ -13,8 +13,13 @@ export class MemoryLedger implements Ledger {
   /** How many of the next settlements fail. */
   failingSettlements = 0;
   failingSpent = 0;
+  failingOpenings = 0;
 
   async open(user: string, opening: LedgerOpening): Promise<void> {
+    if (this.failingOpenings > 0) {
+      this.failingOpenings -= 1;
+      throw new Error("The store is away.");
+    }
     const key = `${user} ${opening.id}`;
     if (this.rows.has(key)) throw new Error(`There is a row ${opening.id} already.`);
     this.rows.set(key, {

@@ -59,7 +59,6 @@ async function summarisePart(
   ask: Ask,
 ): Promise<ChapterSummary> {
   const { chapter, book } = task;
-  const source = createQuotationSource(chapter, place.span);
   const piece: ChapterPiece = {
     path: chapter.path.length === 0 ? [chapter.title] : chapter.path,
     text: chapter.text.slice(place.span.start, place.span.end),
@@ -68,6 +67,8 @@ async function summarisePart(
   };
   const question = chapterQuestion(book, piece);
   const answer = await ask(question);
+  // After the call: it takes milliseconds of the processor, in which no call would be sent.
+  const source = createQuotationSource(chapter, place.span);
   const first = checkChapterAnswer(answer, source);
   const second =
     first.reasons.length === 0
