@@ -39,7 +39,9 @@ export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<
   const log = new CallLog();
 
   async function complete(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const request = readChatRequest(await readJson(incoming));
+    const text = await readText(incoming);
+    const arrivedAt = performance.now();
+    const request = readChatRequest(JSON.parse(text));
     if (request === null) {
       sendError(response, { status: 400, message: "A model and messages are needed." });
       return;
@@ -47,7 +49,7 @@ export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<
     const end = log.open(request, incoming.headers);
     const gone = whenGone(response);
     try {
-      end(await reply(request, response, gone));
+      end(await reply({ request, arrivedAt }, response, gone));
     } catch (error) {
       end(gone.aborted ? "aborted" : "failed");
       if (!gone.aborted) throw error;
@@ -55,14 +57,17 @@ export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<
   }
 
   async function reply(
-    request: ChatRequest,
+    { request, arrivedAt }: { readonly request: ChatRequest; readonly arrivedAt: number },
     response: ServerResponse,
     gone: AbortSignal,
   ): Promise<CallOutcome> {
     const rule = rules.take(request);
     const does = rule?.does;
     const latencyMs = rule?.latencyMs ?? options.latencyMs ?? 0;
-    if (latencyMs > 0) await pause(latencyMs, undefined, { signal: gone });
+    const composed = compose(request, rule);
+    // Composed first, so that the answer leaves when it should and not some milliseconds of work later.
+    const waitMs = latencyMs - (performance.now() - arrivedAt);
+    if (waitMs > 0) await pause(waitMs, undefined, { signal: gone });
     if (does?.kind === "hang" && does.after === undefined) await once(gone, "abort");
     if (gone.aborted) return "aborted";
     if (does?.kind === "status") {
@@ -74,7 +79,7 @@ export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<
       return "cut";
     }
     const id = `chatcmpl-${request.digest.slice(0, 24)}`;
-    const sent = await send(response, { request, rule, composed: compose(request, rule), id, gone });
+    const sent = await send(response, { request, rule, composed, id, gone });
     return sent ? "answered" : "cut";
   }
 
@@ -140,10 +145,10 @@ function whenGone(response: ServerResponse): AbortSignal {
   return controller.signal;
 }
 
-async function readJson(incoming: IncomingMessage): Promise<unknown> {
+async function readText(incoming: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
-  return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {
