@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 /**
@@ -35,7 +35,7 @@ export function parseApiKey(text: string): { readonly id: string; readonly sha25
 }
 
 function sha256Of(key: string): string {
-  return createHash("sha256").update(key).digest("hex");
+  return hash("sha256", key, "hex");
 }
 
 function checksum(text: string): string {

@@ -1,11 +1,12 @@
 import type { Queue } from "bullmq";
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
-import { requireAdmin } from "./authenticate.ts";
+import { type Caller, requireAdmin } from "./authenticate.ts";
 import { BOARD_PATH, createBoard } from "./board.ts";
-import { withPatience } from "./deadline.ts";
+import { PATIENCE_MS, withPatience } from "./deadline.ts";
 import { ClientGone, ERRORS, Problem } from "./errors.ts";
 import { problemAnswer, toProblem } from "./report-error.ts";
-import { logRequest, recordOf } from "./request-log.ts";
+import { logRequest } from "./request-log.ts";
+import { type RequestRecord, recordOf } from "./request-record.ts";
 import { ROUTES } from "./routes/index.ts";
 import type { Route, Services } from "./routes/route.ts";
 import { type Answer, send } from "./send.ts";
@@ -16,17 +17,6 @@ export interface AppOptions {
   readonly queue: Queue | null;
   readonly boardWrite: boolean;
 }
-
-/** Headers of every answer. Pages have a content policy of their own. */
-const STATIC_HEADERS = {
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-  "cross-origin-opener-policy": "same-origin",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-  "cache-control": "no-store",
-} as const;
 
 /** The way of a request: headers and log, its route, Bull Board, and whatever is left to report. */
 export function createApp({ services, queue, boardWrite }: AppOptions): Express {
@@ -47,11 +37,9 @@ export function createApp({ services, queue, boardWrite }: AppOptions): Express 
   return app;
 }
 
-function prepare({ logger }: Services): RequestHandler {
+function prepare({ logger, metrics, slowMs }: Services): RequestHandler {
   return (request, response, next) => {
-    logRequest(request, response, logger);
-    response.setHeader("x-request-id", recordOf(request).id);
-    for (const [name, value] of Object.entries(STATIC_HEADERS)) response.setHeader(name, value);
+    logRequest(request, response, { logger, figures: metrics.http, slowMs });
     if (request.headers.host === undefined && request.httpVersion === "1.1") {
       throw new Problem("malformed_request", "HTTP/1.1 needs a Host header.");
     }
@@ -64,27 +52,41 @@ function prepare({ logger }: Services): RequestHandler {
 }
 
 function answerRoute(route: Route, services: Services): RequestHandler {
+  const name = `${route.method.toUpperCase()} ${route.path}`;
   return async (request, response) => {
-    const work = () => answerAs(route, services, request);
-    send(request, response, route.hasDeadline === false ? await work() : await withPatience(work()));
+    const record = recordOf(request);
+    record.route = name;
+    const work = answerAs(route, services, { request, record });
+    const patienceMs = PATIENCE_MS + (route.longerMs?.(request) ?? 0);
+    send(request, response, route.hasDeadline === false ? await work : await withPatience(work, patienceMs));
   };
 }
 
-async function answerAs(route: Route, services: Services, request: Request): Promise<Answer> {
-  const { id, fields } = recordOf(request);
-  const caller = route.access === "public" ? null : await withPatience(services.identify(request));
-  if (caller) fields["user"] = caller.user;
-  if (caller && route.access === "admin") requireAdmin(caller);
+interface Arrived {
+  readonly request: Request;
+  readonly record: RequestRecord;
+}
+
+async function answerAs(route: Route, services: Services, { request, record }: Arrived): Promise<Answer> {
+  const caller = route.access === "public" ? null : await identified(route, services, request);
+  if (caller) {
+    record.fields.user = caller.user;
+    if (route.access === "admin") requireAdmin(caller);
+    await services.limits.take(caller, route.limits, record);
+  }
   return await route.answer({
     services,
     request,
-    requestId: id,
-    route: `${route.method.toUpperCase()} ${route.path}`,
+    record,
     path: request.params,
     query: request.query,
     caller,
-    note: (more) => Object.assign(fields, more),
   });
+}
+
+function identified(route: Route, services: Services, request: Request): Promise<Caller> {
+  const identifying = services.identify(request);
+  return route.hasDeadline === false ? withPatience(identifying) : identifying;
 }
 
 function allowedMethods(): Map<string, readonly string[]> {
@@ -113,7 +115,7 @@ function reportError({ logger }: Services) {
     }
     const problem = toProblem(error);
     const { id, fields } = recordOf(request);
-    fields["code"] = problem.code;
+    fields.code = problem.code;
     if (ERRORS[problem.code].status >= 500) {
       logger.error({ err: problem.cause ?? problem, req_id: id, code: problem.code }, "request failed");
     }

@@ -1,14 +1,17 @@
 import type { IncomingMessage } from "node:http";
 import type { Role, Store } from "@mythic/runs";
+import type { Reads } from "@mythic/runs/cache";
 import { parseApiKey } from "./api-key.ts";
 import { Problem } from "./errors.ts";
-import { FailedAttempts } from "./failed-attempts.ts";
+import type { FailedAttempts } from "./failed-attempts.ts";
 import { isLoopback, isMeantForThisMachine } from "./same-machine.ts";
 
 /** Who asks. */
 export interface Caller {
   readonly user: string;
   readonly role: Role;
+  /** Null for the only user of a machine without keys. */
+  readonly keyId: string | null;
 }
 
 /** Ways to hand in a key. Only pages for people take Basic, since a browser sends it by itself from then on. */
@@ -21,32 +24,32 @@ export interface Clock {
 }
 
 export interface AuthenticatorOptions {
-  readonly keys: Store["keys"];
+  readonly keys: Pick<Store["keys"], "wereEverMade">;
+  readonly reads: Pick<Reads, "key">;
+  readonly failures: FailedAttempts;
   /** What the server listens on. */
   readonly host: string;
   readonly clock: Clock;
 }
 
 /** Everyone, while no key was ever made and only this machine can ask. */
-const LOCAL: Caller = { user: "local", role: "admin" };
+const LOCAL: Caller = { user: "local", role: "admin", keyId: null };
 const CHALLENGES: Readonly<Record<Scheme, string>> = {
   bearer: 'Bearer realm="mythic"',
   basic: 'Basic realm="mythic", charset="UTF-8"',
 };
 
 /**
- * Finds out who asks. Nothing of it is kept but two facts that never change back: that a key was made, and how often an
- * address was wrong lately. So a key that was revoked is refused by the next request.
+ * Finds out who asks. Keys that are good are cached, and forgotten as they are revoked, so a key that was revoked is refused by the
+ * next request. That a key was made is kept for good, as it never changes back.
  */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
-  readonly #failures: FailedAttempts;
   readonly #loopback: boolean;
   #keysWereMade = false;
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
-    this.#failures = new FailedAttempts(options.clock.now);
     this.#loopback = isLoopback(options.host);
   }
 
@@ -60,9 +63,9 @@ export class Authenticator {
       throw new Problem("unauthorized", detail, { headers });
     }
     const parsed = parseApiKey(text);
-    const key = parsed && (await this.#options.keys.findBySha256(parsed.sha256));
-    if (!key || key.revokedAt !== null) return await this.#refuse(request, headers);
-    return { user: key.user, role: key.role };
+    const key = parsed && (await this.#options.reads.key(parsed.sha256)).value;
+    if (!key) return await this.#refuse(request, headers);
+    return { user: key.user, role: key.role, keyId: key.id };
   }
 
   async #wereKeysMade(): Promise<boolean> {
@@ -82,7 +85,7 @@ export class Authenticator {
   }
 
   async #refuse(request: IncomingMessage, headers: Readonly<Record<string, string>>): Promise<never> {
-    const verdict = this.#failures.add(request.socket.remoteAddress ?? "");
+    const verdict = await this.#options.failures.add(request.socket.remoteAddress ?? "");
     if (verdict.kind === "refuse") {
       const retryAfter = { "retry-after": String(verdict.retryAfterSeconds) };
       const detail = "Too many wrong keys came from this address.";

@@ -6,9 +6,10 @@ import { type RequestHandler, Router } from "express";
 import { requireAdmin } from "./authenticate.ts";
 import { withPatience } from "./deadline.ts";
 import { Problem } from "./errors.ts";
-import { recordOf } from "./request-log.ts";
+import { recordOf } from "./request-record.ts";
 import type { Services } from "./routes/route.ts";
 import { isOfSameOrigin } from "./same-machine.ts";
+import { STATIC_HEADERS } from "./send.ts";
 
 export const BOARD_PATH = "/admin/queues";
 
@@ -45,12 +46,15 @@ export function createBoard(options: BoardOptions): Router {
 function guard(services: Services): RequestHandler {
   return async (request, response, next) => {
     const caller = await withPatience(services.identify(request, "basic"));
-    recordOf(request).fields["user"] = caller.user;
+    const record = recordOf(request);
+    record.route = BOARD_PATH;
+    record.fields.user = caller.user;
     requireAdmin(caller);
     // The browser adds the key to whatever is sent here, no matter which page made it do so.
     if (!isOfSameOrigin(request))
       throw new Problem("forbidden_origin", "This can be done on the board itself only.");
-    response.setHeader("content-security-policy", POLICY);
+    const headers = { ...STATIC_HEADERS, "x-request-id": record.id, "content-security-policy": POLICY };
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     next();
   };
 }

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import { ERRORS, type ErrorCode, Problem } from "./errors.ts";
 import { problemBody } from "./report-error.ts";
-import { requestIdOf } from "./request-log.ts";
+import { requestIdOf } from "./request-record.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: "headers_too_large",

@@ -1,3 +1,4 @@
+import { cacheConfigOf, cacheSettings } from "@mythic/runs/cache";
 import {
   type Environment,
   logSettings,
@@ -10,12 +11,14 @@ import {
   wholeNumber,
 } from "@mythic/runs/settings";
 import { z } from "zod";
-import { MAX_BOOK_BYTES, MAX_USER_BYTES } from "./limits.ts";
+import { NO_POLICIES, POLICIES, policiesSchema } from "./policies.ts";
+import { MAX_BOOK_BYTES, MAX_USER_BYTES } from "./upload-limits.ts";
 
 /** Everything the API reads from its environment. */
 export const apiSettings = z.object({
   ...storeSettings,
   ...redisSettings,
+  ...cacheSettings,
   ...modelSettings,
   ...logSettings,
   /** Where to listen. */
@@ -31,8 +34,12 @@ export const apiSettings = z.object({
   MAX_BOOK_BYTES: wholeNumber(1, 2_000_000_000).default(MAX_BOOK_BYTES),
   /** Bytes of all books of a user together. */
   MAX_USER_BYTES: wholeNumber(1, 1_000_000_000_000_000).default(MAX_USER_BYTES),
-  /** How long the cache keeps what a family does not say itself, in seconds. */
-  REDIS_CACHE_TTL: wholeNumber(1, 2_592_000).default(3_600),
+  /** What users may ask how often: JSON that overrides some of `POLICIES`, or `off`. */
+  RATE_LIMITS: policiesSchema.optional(),
+  /** How many API processes there are: while Redis is down, each takes its part of the limits. */
+  RATE_LIMIT_INSTANCES: wholeNumber(1, 10_000).default(1),
+  /** Requests that take longer are logged as warnings, in milliseconds. */
+  SLOW_REQUEST_MS: wholeNumber(1, 3_600_000).default(1_000),
   /** How long a session lasts, in seconds. */
   REDIS_SESSION_TTL: wholeNumber(1, 2_592_000).default(86_400),
 });
@@ -42,18 +49,23 @@ export type ApiConfig = ReturnType<typeof readApiConfig>;
 /** @throws SettingsError naming every variable that cannot be used */
 export function readApiConfig(environment: Environment) {
   const settings = readSettings(apiSettings, environment);
+  const cache = cacheConfigOf(settings);
+  const policies = settings.RATE_LIMITS ?? POLICIES;
   return {
     host: settings.HOST,
     port: settings.PORT,
     mongodbUrl: settings.MONGODB_URL ?? null,
     dataDir: settings.MYTHIC_DATA_DIR,
     queueRedisUrl: redisUrlOf(settings, "queue"),
-    cacheRedisUrl: redisUrlOf(settings, "cache"),
+    cache,
     model: modelOf(settings),
     boardWrite: settings.MYTHIC_BOARD_WRITE,
     maxBookBytes: settings.MAX_BOOK_BYTES,
     maxUserBytes: settings.MAX_USER_BYTES,
-    cacheTtlSeconds: settings.REDIS_CACHE_TTL,
+    // Without the cache nothing but guessing is limited, so that it can be seen what the two cost together.
+    policies: cache.isOn ? policies : { ...NO_POLICIES, logins: policies.logins },
+    instances: settings.RATE_LIMIT_INSTANCES,
+    slowRequestMs: settings.SLOW_REQUEST_MS,
     sessionTtlSeconds: settings.REDIS_SESSION_TTL,
     logLevel: settings.LOG_LEVEL,
   };
@@ -64,7 +76,7 @@ const DEVELOPMENT_PASSWORD = "mythic-development";
 
 /** Which connections use a password that everyone knows, for a warning. */
 export function developmentPasswords(config: ApiConfig): readonly string[] {
-  const urls = { store: config.mongodbUrl, queue: config.queueRedisUrl, cache: config.cacheRedisUrl };
+  const urls = { store: config.mongodbUrl, queue: config.queueRedisUrl, cache: config.cache.redisUrl };
   return Object.entries(urls)
     .filter(([, url]) => url?.includes(`:${DEVELOPMENT_PASSWORD}@`))
     .map(([name]) => name);

@@ -1,48 +1,36 @@
 import { isIPv6 } from "node:net";
+import type { RateLimiter } from "@mythic/shared/rate-limit";
+import type { Policy } from "./policies.ts";
 
-const WINDOW_MS = 60_000;
-/** Wrong keys of one address in a window; each further one is turned away at once. */
-const MOST_ATTEMPTS = 10;
 const FIRST_DELAY_MS = 25;
 const MOST_DELAY_MS = 2_000;
-/** Addresses that are remembered. The one seen first is forgotten first. */
-const MOST_ADDRESSES = 10_000;
 
 export type Verdict =
   | { readonly kind: "delay"; readonly delayMs: number }
   | { readonly kind: "refuse"; readonly retryAfterSeconds: number };
 
-/** Counts wrong keys per address, so that guessing gets slower and then stops. Keeps nothing across restarts. */
+/** Counts wrong keys per address, over all processes, so that guessing gets slower and then stops for a while. */
 export class FailedAttempts {
-  readonly #now: () => number;
-  readonly #byAddress = new Map<string, { count: number; readonly since: number }>();
+  readonly #limiter: RateLimiter;
+  readonly #policy: Policy | null;
 
-  constructor(now: () => number) {
-    this.#now = now;
+  /** Without a policy nothing is counted. */
+  constructor(limiter: RateLimiter, policy: Policy | null) {
+    this.#limiter = limiter;
+    this.#policy = policy;
   }
 
   /** Counts one more, and says what it costs. */
-  add(address: string): Verdict {
-    const network = networkOf(address);
-    const now = this.#now();
-    const known = this.#byAddress.get(network);
-    const attempts = known && now - known.since < WINDOW_MS ? known : { count: 0, since: now };
-    attempts.count++;
-    this.#byAddress.delete(network);
-    this.#byAddress.set(network, attempts);
-    for (const oldest of this.#byAddress.keys()) {
-      if (this.#byAddress.size <= MOST_ADDRESSES) break;
-      this.#byAddress.delete(oldest);
-    }
-    if (attempts.count > MOST_ATTEMPTS) {
-      const retryAfterSeconds = Math.ceil((attempts.since + WINDOW_MS - now) / 1_000);
-      return { kind: "refuse", retryAfterSeconds };
-    }
-    return { kind: "delay", delayMs: Math.min(MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempts.count - 1)) };
-  }
-
-  get size(): number {
-    return this.#byAddress.size;
+  async add(address: string): Promise<Verdict> {
+    if (this.#policy === null) return { kind: "delay", delayMs: 0 };
+    const { limit, periodMs } = this.#policy;
+    const attempts = { name: "logins", key: networkOf(address), limit, periodMs };
+    const { allowed, retryAfterMs, limits } = await this.#limiter.limit([attempts]);
+    if (!allowed) return { kind: "refuse", retryAfterSeconds: Math.ceil(retryAfterMs / 1_000) };
+    const left = limits[0]?.remaining ?? 0;
+    // After the last one a whole period passes until the next; else every address could go on at the pace of the limit.
+    if (left === 0) await this.#limiter.block(attempts, periodMs);
+    return { kind: "delay", delayMs: Math.min(MOST_DELAY_MS, FIRST_DELAY_MS * 2 ** (limit - left - 1)) };
   }
 }
 

@@ -1,11 +1,11 @@
+import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { runUntilSignalled } from "@mythic/runs/process";
 import { SettingsError } from "@mythic/runs/settings";
 import { openStore } from "@mythic/runs/store";
 import { openBullMqWakeUps, openLocalWakeUps } from "@mythic/runs/wake-ups";
-import { checkRedis, closeRedis, connectRedis } from "@mythic/shared/redis";
+import { type GuardedRedis, openGuardedRedis } from "@mythic/shared/redis";
 import { type Logger, pino } from "pino";
 import { type ApiConfig, developmentPasswords, readApiConfig } from "./config.ts";
-import type { RedisCheck } from "./redis-state.ts";
 import { startApi } from "./start.ts";
 
 try {
@@ -23,8 +23,12 @@ function run(config: ApiConfig): Promise<void> {
     logger.warn({ connection: name }, "this connection uses the development password; set one in .env");
   }
   return runUntilSignalled(async (stack) => {
-    const store = stack.use(await openStore(config));
-    const { queueRedisUrl, cacheRedisUrl } = config;
+    const opened = stack.use(await openStore(config));
+    const { cache: cacheConfig, queueRedisUrl } = config;
+    const caching = stack.use(
+      await openCaching({ config: cacheConfig, store: config, log: logger, reads: true }),
+    );
+    const store = announceChanges(opened, caching.cache);
     const onError = (error: unknown) => logger.warn({ err: error }, "queue");
     const bullMq =
       queueRedisUrl === null ? null : await openBullMqWakeUps({ redisUrl: queueRedisUrl, onError });
@@ -35,8 +39,10 @@ function run(config: ApiConfig): Promise<void> {
       wakeUps,
       model: config.model?.name ?? null,
       logger,
-      queueRedis: openCheck(stack, queueRedisUrl, logger),
-      cacheRedis: openCheck(stack, cacheRedisUrl, logger),
+      cache: caching.cache,
+      cacheRedis: caching.redis,
+      queueRedis: watchQueue(stack, queueRedisUrl, logger),
+      namespace: caching.namespace,
       ...(bullMq ? { queue: bullMq.queue } : {}),
     });
     stack.defer(() => api.close());
@@ -49,10 +55,10 @@ function run(config: ApiConfig): Promise<void> {
 }
 
 /** A connection of its own, so that a queue that is busy is not mistaken for a Redis that is gone. */
-function openCheck(stack: AsyncDisposableStack, url: string | null, logger: Logger): RedisCheck {
+function watchQueue(stack: AsyncDisposableStack, url: string | null, logger: Logger): GuardedRedis | null {
   if (url === null) return null;
   const onError = (error: unknown) => logger.warn({ err: error }, "redis");
-  const redis = connectRedis(url, "queue-producer", { connectionName: "mythic:health", onError });
-  stack.defer(() => closeRedis(redis));
-  return () => checkRedis(redis);
+  const redis = openGuardedRedis(url, { connectionName: "mythic:health", onError });
+  stack.defer(() => redis.close());
+  return redis;
 }

@@ -1,6 +1,7 @@
 import { priceOf } from "@mythic/llm/prices";
 import { findRecipe, RECIPE_NAMES } from "@mythic/recipes";
 import { type Book, newId, type Run, submitRun } from "@mythic/runs";
+import { plain } from "@mythic/runs/cache";
 import { checkShape } from "./body.ts";
 import { type FieldError, Problem } from "./errors.ts";
 import { estimateRun } from "./estimate.ts";
@@ -81,7 +82,7 @@ export async function startRun(services: Services, book: Book, wanted: MarkedWan
     return { status: 200, json: estimate };
   }
   const run = (await findMarked(services, book, wanted.mark)) ?? (await submitMarked(services, book, wanted));
-  return runAnswer(run, 202, { location: `/status/${run.id}` });
+  return runAnswer(plain(run), 202, { location: `/status/${run.id}` });
 }
 
 /** The run that the same request has made before, advanced as far as it goes. */

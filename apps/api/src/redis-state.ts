@@ -1,35 +1,34 @@
-import type { RedisHealth } from "@mythic/shared/redis";
-import { withPatience } from "./deadline.ts";
+import type { RunCache } from "@mythic/runs/cache";
+import { checkRedis, type GuardedRedis, type RedisHealth } from "@mythic/shared/redis";
 
-/** Asks one Redis how it is. Null: none is configured. */
-export type RedisCheck = (() => Promise<RedisHealth>) | null;
+type RoleName = "queue" | "cache";
+/** Null: none is configured. */
+export type RedisRoles = Readonly<Record<RoleName, GuardedRedis | null>>;
 
 export type RoleState =
   | { readonly state: "not_configured" }
-  | { readonly state: "unreachable" | "ok"; readonly health: RedisHealth | null };
+  /** `degraded`: it answers, and not everything is as it should be. */
+  | { readonly state: "ok" | "degraded" | "unreachable"; readonly health: RedisHealth };
 
-export interface RedisStates {
-  readonly queue: RoleState;
-  readonly cache: RoleState;
-}
+export type RedisStates = Readonly<Record<RoleName, RoleState>>;
 
 /** How long an answer is good for, so that many who ask cost one question. */
 const FRESH_MS = 1_000;
-/** Whoever asks about health is answered within a second. */
-const PATIENCE_MS = 950;
 
 /** Knows how both roles of Redis are, frozen ones included. */
 export class RedisWatch {
-  readonly #checks: { readonly queue: RedisCheck; readonly cache: RedisCheck };
+  readonly #roles: RedisRoles;
+  readonly #cache: RunCache | null;
   readonly #now: () => number;
   #asked: { readonly at: number; readonly states: Promise<RedisStates> } | null = null;
 
-  constructor(checks: { readonly queue: RedisCheck; readonly cache: RedisCheck }, now: () => number) {
-    this.#checks = checks;
+  constructor(roles: RedisRoles, cache: RunCache | null, now: () => number) {
+    this.#roles = roles;
+    this.#cache = cache;
     this.#now = now;
   }
 
-  /** Never rejects. */
+  /** Resolves within a second and never rejects. */
   states(): Promise<RedisStates> {
     const now = this.#now();
     if (this.#asked === null || now - this.#asked.at >= FRESH_MS) {
@@ -39,17 +38,16 @@ export class RedisWatch {
   }
 
   async #ask(): Promise<RedisStates> {
-    const [queue, cache] = await Promise.all([stateOf(this.#checks.queue), stateOf(this.#checks.cache)]);
-    return { queue, cache };
+    const [queue, cache] = await Promise.all([stateOf(this.#roles.queue), stateOf(this.#roles.cache)]);
+    // The cache hears of changes over a connection of its own.
+    const isDeaf = cache.state === "ok" && this.#cache?.health().status === "degraded";
+    return { queue, cache: isDeaf ? { ...cache, state: "degraded" } : cache };
   }
 }
 
-async function stateOf(check: RedisCheck): Promise<RoleState> {
-  if (check === null) return { state: "not_configured" };
-  try {
-    const health = await withPatience(check(), PATIENCE_MS);
-    return { state: health.reachable ? "ok" : "unreachable", health };
-  } catch {
-    return { state: "unreachable", health: null };
-  }
+async function stateOf(redis: GuardedRedis | null): Promise<RoleState> {
+  if (redis === null) return { state: "not_configured" };
+  const health = await checkRedis(redis);
+  if (!health.reachable) return { state: "unreachable", health };
+  return { state: health.lastError === null ? "ok" : "degraded", health };
 }

@@ -1,45 +1,43 @@
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
+import type { HttpFigures } from "./http-figures.ts";
+import { recordOf } from "./request-record.ts";
 
-/** What is known of a request besides what it asks. */
-export interface RequestRecord {
-  /** Shown in `X-Request-Id`, in problems and in the log. */
-  readonly id: string;
-  /** Joined to the log line: whose request it was, and which run and book it was about. */
-  readonly fields: Record<string, string>;
+export interface RequestLogOptions {
+  readonly logger: Logger;
+  readonly figures: HttpFigures;
+  /** What takes longer is logged as a warning, in milliseconds. */
+  readonly slowMs: number;
 }
-
-const records = new WeakMap<IncomingMessage, RequestRecord>();
 
 /** Requests that come so often, and say so little, that they are shown from level `debug` on. */
-const FREQUENT = /^\/(?:status|health)\//;
+const FREQUENT = /^\/(?:status|health|metrics)(?:\/|$)/;
 const MOST_PATH_LENGTH = 200;
 
-/** The record of a request; a new one for a request that is seen for the first time. */
-export function recordOf(request: IncomingMessage): RequestRecord {
-  const known = records.get(request);
-  if (known) return known;
-  const record = { id: requestIdOf(request.headers["x-request-id"]), fields: {} };
-  records.set(request, record);
-  return record;
-}
-
-/** The id that the client gave when it can be one, else a new one. */
-export function requestIdOf(given: string | string[] | undefined): string {
-  return typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : randomUUID();
-}
-
-/** Writes one line when the answer is out, or the client has gone. Nothing of bodies, queries or headers is in it. */
-export function logRequest(request: IncomingMessage, response: ServerResponse, logger: Logger): void {
-  const begun = performance.now();
-  const path = (request.url ?? "").split("?")[0]?.slice(0, MOST_PATH_LENGTH) ?? "";
+/** Counts a request and writes one line when the answer is out, or the client has gone. Nothing of bodies, queries or headers is in it. */
+export function logRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: RequestLogOptions,
+): void {
   response.once("close", () => {
-    const { id, fields } = recordOf(request);
+    const { logger, figures, slowMs } = options;
+    const { id, fields, route, waitedMs, ms: allMs } = recordOf(request);
     const status = response.writableFinished ? response.statusCode : 499;
-    const ms = Math.round((performance.now() - begun) * 10) / 10;
-    const line = { req_id: id, method: request.method, path, status, ms, ...fields };
-    if (FREQUENT.test(path) && status < 500) logger.debug(line, "request");
-    else logger.info(line, "request");
+    const isSlow = allMs - waitedMs >= slowMs;
+    figures.count({ route, status, ms: allMs - waitedMs, isSlow });
+    const path = pathOf(request);
+    const level = isSlow ? "warn" : FREQUENT.test(path) && status < 500 ? "debug" : "info";
+    if (!logger.isLevelEnabled(level)) return;
+    const ms = Math.round(allMs * 10) / 10;
+    logger[level](
+      { req_id: id, method: request.method, path, status, ms, ...fields },
+      isSlow ? "slow request" : "request",
+    );
   });
+}
+
+function pathOf({ url = "" }: IncomingMessage): string {
+  const end = url.indexOf("?");
+  return url.slice(0, Math.min(end < 0 ? url.length : end, MOST_PATH_LENGTH));
 }

@@ -2,22 +2,31 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { Dispatcher, type Store, type WakeUps } from "@mythic/runs";
+import { Reads, type RunCache } from "@mythic/runs/cache";
+import { openRateLimiter } from "@mythic/shared/rate-limit";
+import type { GuardedRedis } from "@mythic/shared/redis";
 import type { Queue } from "bullmq";
 import type { Logger } from "pino";
 import { createApp } from "./app.ts";
 import { Arriving } from "./arriving.ts";
 import { Authenticator, type Clock } from "./authenticate.ts";
 import { answerBrokenRequests } from "./broken-requests.ts";
+import { closerOf } from "./close-server.ts";
 import { PATIENCE_MS } from "./deadline.ts";
 import { Problem } from "./errors.ts";
-import { MAX_BOOK_BYTES, MAX_USER_BYTES } from "./limits.ts";
+import { FailedAttempts } from "./failed-attempts.ts";
+import { Metrics } from "./metrics.ts";
 import { describeRoutes } from "./openapi.ts";
-import { type RedisCheck, RedisWatch } from "./redis-state.ts";
+import { POLICIES, type Policies } from "./policies.ts";
+import { RateLimits } from "./rate-limits.ts";
+import { type RedisRoles, RedisWatch } from "./redis-state.ts";
 import { problemAnswer } from "./report-error.ts";
-import { recordOf } from "./request-log.ts";
+import { recordOf } from "./request-record.ts";
 import { ROUTES } from "./routes/index.ts";
 import type { Services } from "./routes/route.ts";
+import { RunWaits } from "./run-waits.ts";
 import { send } from "./send.ts";
+import { MAX_BOOK_BYTES, MAX_USER_BYTES } from "./upload-limits.ts";
 
 export interface ApiOptions {
   /** `127.0.0.1` for this machine alone: then no key is needed until the first was made. */
@@ -34,20 +43,31 @@ export interface ApiOptions {
   readonly uploadIdleMs?: number;
   /** How long a connection may stand still in the middle of an answer, in milliseconds. Two minutes unless told. */
   readonly connectionIdleMs?: number;
+  /** What users may ask how often. `POLICIES` unless told. */
+  readonly policies?: Policies;
+  /** How many processes share the limits, for when Redis is down. One unless told. */
+  readonly instances?: number;
+  /** Requests that take longer are logged as warnings, in milliseconds. 1,000 unless told. */
+  readonly slowRequestMs?: number;
 }
 
 export interface ApiParts {
   readonly config: ApiOptions;
+  /** Whatever changes it tells the cache of it: see `announceChanges`. */
   readonly store: Store;
+  /** Null or left out: everything is read from the store. */
+  readonly cache?: RunCache | null;
   readonly wakeUps: WakeUps;
   /** The one of this process, when it has one already. Its loop is not run here. */
   readonly dispatcher?: Dispatcher;
   /** The name of the model that answers new runs; null for the offline methods. */
   readonly model: string | null;
   readonly logger: Logger;
-  /** Ask each role of Redis how it is; null or left out where none is configured. */
-  readonly queueRedis?: RedisCheck;
-  readonly cacheRedis?: RedisCheck;
+  /** The roles of Redis; null or left out where none is configured. */
+  readonly queueRedis?: GuardedRedis | null;
+  readonly cacheRedis?: GuardedRedis | null;
+  /** What the keys of limits begin with. `mythic` unless told. */
+  readonly namespace?: string;
   /** What Bull Board shows. */
   readonly queue?: Queue;
   readonly clock?: Clock;
@@ -61,6 +81,7 @@ export interface RunningApi {
 }
 
 const UPLOAD_IDLE_MS = 30_000;
+const SLOW_REQUEST_MS = 1_000;
 
 /** 100 MB at 1 Mbit/s take 14 minutes. */
 const REQUEST_TIMEOUT_MS = 20 * 60_000;
@@ -69,18 +90,14 @@ const HEADERS_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_MS = 65_000;
 /** A client that reads nothing of its answer would else hold on to it for ever. Far above what any answer takes. */
 const CONNECTION_IDLE_MS = 120_000;
-/** How long answers at work may take after `close`. */
-const DRAIN_MS = 10_000;
-/** How often connections are looked for that have had their answer since. */
-const DRAIN_LOOK_MS = 50;
 
 const CLOCK: Clock = { now: Date.now, delay: (milliseconds) => delay(milliseconds) };
 
 /** Starts to answer requests. */
 export async function startApi(parts: ApiParts): Promise<RunningApi> {
   const { config, logger } = parts;
-  let closing = false;
-  const services = createServices(parts, () => closing);
+  const closing = new AbortController();
+  const services = createServices(parts, closing.signal);
   const { queue = null } = parts;
   const app = createApp({ services, queue, boardWrite: config.boardWrite ?? false });
   const server = createServer(
@@ -96,35 +113,53 @@ export async function startApi(parts: ApiParts): Promise<RunningApi> {
   server.setTimeout(config.connectionIdleMs ?? CONNECTION_IDLE_MS);
   answerBrokenRequests(server, logger);
   refuseExpectations(server);
+  const closeServer = closerOf(server);
   server.listen(config.port, config.host);
   await once(server, "listening");
   const close = async () => {
-    closing = true;
-    await closeServer(server);
+    closing.abort();
+    await closeServer();
   };
   return { url: urlOf(server, config.host), close };
 }
 
-function createServices(parts: ApiParts, isClosing: () => boolean): Services {
-  const { config, store, model, logger, clock = CLOCK } = parts;
+function createServices(parts: ApiParts, closing: AbortSignal): Services {
+  const { config, store, cache = null, model, logger, clock = CLOCK } = parts;
   const { advancer } = parts.dispatcher ?? createDispatcher(parts);
-  const authenticator = new Authenticator({ keys: store.keys, host: config.host, clock });
-  const checks = { queue: parts.queueRedis ?? null, cache: parts.cacheRedis ?? null };
+  const roles: RedisRoles = { queue: parts.queueRedis ?? null, cache: parts.cacheRedis ?? null };
+  const reads = new Reads(store, cache);
+  const metrics = new Metrics({ store, cache, redis: roles });
+  const policies = config.policies ?? POLICIES;
+  const limiter = openRateLimiter({
+    namespace: parts.namespace ?? "mythic",
+    redis: roles.cache,
+    instances: config.instances ?? 1,
+    clock: clock.now,
+    onDecision: (decision) => metrics.limiter.count(decision),
+  });
+  const failures = new FailedAttempts(limiter, policies.logins);
+  const authenticator = new Authenticator({ keys: store.keys, reads, failures, host: config.host, clock });
   return {
     store,
     advancer,
     model,
-    limits: {
+    uploads: {
       maxBookBytes: config.maxBookBytes ?? MAX_BOOK_BYTES,
       maxUserBytes: config.maxUserBytes ?? MAX_USER_BYTES,
       uploadIdleMs: config.uploadIdleMs ?? UPLOAD_IDLE_MS,
       storeStallMs: PATIENCE_MS,
     },
     arriving: new Arriving(),
-    redis: new RedisWatch(checks, clock.now),
+    reads,
+    cache,
+    limits: new RateLimits(limiter, policies),
+    waits: new RunWaits(reads, closing),
+    metrics,
+    redis: new RedisWatch(roles, cache, clock.now),
     identify: (request, scheme) => authenticator.identify(request, scheme),
     logger,
-    isClosing,
+    slowMs: config.slowRequestMs ?? SLOW_REQUEST_MS,
+    closing,
     openApi: JSON.stringify(describeRoutes(ROUTES)),
   };
 }
@@ -139,22 +174,8 @@ function createDispatcher({ store, wakeUps, logger }: ApiParts): Dispatcher {
 function refuseExpectations(server: Server): void {
   server.on("checkExpectation", (request, response) => {
     const problem = new Problem("expectation_failed", "The only expectation that is met is 100-continue.");
-    const { id } = recordOf(request);
-    response.setHeader("x-request-id", id);
-    send(request, response, problemAnswer(problem, id));
+    send(request, response, problemAnswer(problem, recordOf(request).id));
   });
-}
-
-async function closeServer(server: Server): Promise<void> {
-  if (!server.listening) return;
-  const closed = once(server, "close");
-  server.close();
-  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-  // Node ends those that are idle now; others would be kept open after their answer, for a next request.
-  const look = setInterval(() => server.closeIdleConnections(), DRAIN_LOOK_MS);
-  await closed;
-  clearTimeout(timer);
-  clearInterval(look);
 }
 
 function urlOf(server: Server, host: string): string {

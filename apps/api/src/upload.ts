@@ -7,7 +7,7 @@ import { withPatience } from "./deadline.ts";
 import { Problem } from "./errors.ts";
 import { fileNameOfDisposition, plainFileName } from "./file-name.ts";
 import { type Form, readForm } from "./form.ts";
-import type { UploadLimits } from "./limits.ts";
+import type { UploadLimits } from "./upload-limits.ts";
 
 export interface UploadParts {
   readonly books: Store["books"];

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { redisUrl } from "@mythic/testing/redis";
 import { z } from "zod";
 import { ROUTES } from "../src/routes/index.ts";
 import {
@@ -38,7 +39,7 @@ describe("what the document says of answers", () => {
   let document: z.infer<typeof documentSchema>;
   let asked: readonly Asked[];
   beforeAll(async () => {
-    api = await startTestApi();
+    api = await startTestApi({ redisUrl: await redisUrl() });
     document = documentSchema.parse(await (await fetch(`${api.url}/openapi.json`)).json());
     asked = await askEverything(api);
   });
@@ -122,6 +123,14 @@ async function askEverything(api: TestApi): Promise<readonly Asked[]> {
     await ask("post", "/runs/{id}/cancel", post(api, `/runs/${runId}/cancel`));
     await ask("post", "/runs/{id}/retry", post(api, `/runs/${runId}/retry`));
   }
+  const key = `${api.caching.namespace}:c:{u.local}:v:run-status.1:${half.id}`;
+  await get("/cache/keys/{key}", `/cache/keys/${encodeURIComponent(key)}`);
+  await get("/cache/keys/{key}", "/cache/keys/nothing");
+  await get("/cache/stats", "/cache/stats");
+  for (const query of ["family=book", "family=nothing", "all=false"]) {
+    await ask("delete", "/cache", fetch(`${api.url}/cache?${query}`, { method: "DELETE" }));
+  }
+  await get("/metrics", "/metrics");
   await get("/books/my", "/books/my?limit=2");
   await get("/books/my", "/books/my?limit=x");
   await get("/runs", "/runs");

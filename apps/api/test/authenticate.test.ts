@@ -1,8 +1,13 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { get } from "node:http";
 import { describe, expect, test } from "@jest/globals";
+import { openRateLimiter, type RateLimiterOptions } from "@mythic/shared/rate-limit";
+import { openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
+import { redisUrl } from "@mythic/testing/redis";
 import { makeApiKey } from "../src/api-key.ts";
-import { FailedAttempts } from "../src/failed-attempts.ts";
+import { FailedAttempts, type Verdict } from "../src/failed-attempts.ts";
+import { POLICIES } from "../src/policies.ts";
 import { isLoopback } from "../src/same-machine.ts";
 import { problemOf, startTestApi, type TestApi, upload, uploadedBook } from "./test-api.ts";
 
@@ -165,22 +170,39 @@ describe("with keys", () => {
 });
 
 describe("failed attempts", () => {
-  test("addresses of one IPv6 network count together, others apart", () => {
-    const attempts = new FailedAttempts(() => 0);
-    const delayOf = (address: string) => {
-      const verdict = attempts.add(address);
+  const namespace = () => `test-${randomUUID()}`;
+  const countAttempts = (options: Pick<RateLimiterOptions, "namespace" | "redis" | "clock">) =>
+    new FailedAttempts(openRateLimiter(options), POLICIES.logins);
+
+  test("addresses of one IPv6 network count together, others apart", async () => {
+    const attempts = countAttempts({ namespace: namespace(), redis: null, clock: () => 0 });
+    const delayOf = async (address: string) => {
+      const verdict = await attempts.add(address);
       return verdict.kind === "delay" ? verdict.delayMs : null;
     };
-    expect(delayOf("2001:db8:1:2::1")).toBe(25);
-    expect(delayOf("2001:db8:1:2:ffff::9")).toBe(50);
-    expect(delayOf("2001:db8:1:3::1")).toBe(25);
-    expect(delayOf("::ffff:192.0.2.1")).toBe(25);
-    expect(delayOf("::ffff:192.0.2.2")).toBe(25);
+    expect(await delayOf("2001:db8:1:2::1")).toBe(25);
+    expect(await delayOf("2001:db8:1:2:ffff::9")).toBe(50);
+    expect(await delayOf("2001:db8:1:3::1")).toBe(25);
+    expect(await delayOf("::ffff:192.0.2.1")).toBe(25);
+    expect(await delayOf("::ffff:192.0.2.2")).toBe(25);
   });
 
-  test("a flood of addresses does not fill the memory", () => {
-    const attempts = new FailedAttempts(() => 0);
-    for (let at = 0; at < 30_000; at++) attempts.add(`10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`);
-    expect(attempts.size).toBe(10_000);
+  test("what one process counts, the others know", async () => {
+    await using stack = new AsyncDisposableStack();
+    const shared = namespace();
+    const processes: FailedAttempts[] = [];
+    for (let count = 0; count < 2; count++) {
+      const redis = openGuardedRedis(await redisUrl());
+      stack.defer(() => redis.close());
+      expect(await waitForRedis(redis, 5_000)).toBe(true);
+      processes.push(countAttempts({ namespace: shared, redis }));
+    }
+    const verdicts: Verdict[] = [];
+    for (let time = 0; time < 12; time++) {
+      const verdict = await processes[time % 2]?.add("192.0.2.7");
+      if (verdict) verdicts.push(verdict);
+    }
+    expect(verdicts.slice(0, 4)).toEqual([25, 50, 100, 200].map((delayMs) => ({ kind: "delay", delayMs })));
+    expect(verdicts.map(({ kind }) => kind)).toEqual([...Array(10).fill("delay"), "refuse", "refuse"]);
   });
 });

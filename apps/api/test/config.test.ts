@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { developmentPasswords, readApiConfig } from "../src/config.ts";
+import { NO_POLICIES, POLICIES } from "../src/policies.ts";
 
 describe("the API's settings", () => {
   test("nothing but a place for data is needed, and that has a default", () => {
@@ -12,15 +13,45 @@ describe("the API's settings", () => {
       mongodbUrl: null,
       dataDir: "data",
       queueRedisUrl: null,
-      cacheRedisUrl: null,
+      cache: { isOn: true, redisUrl: null, namespace: null, logLevel: "debug", answersTtlMs: 3_600_000 },
       model: null,
       boardWrite: false,
       maxBookBytes: 100_000_000,
       maxUserBytes: 5_000_000_000,
-      cacheTtlSeconds: 3_600,
+      policies: POLICIES,
+      instances: 1,
+      slowRequestMs: 1_000,
       sessionTtlSeconds: 86_400,
       logLevel: "info",
     });
+  });
+
+  test("limits can be changed one by one, or switched off", () => {
+    const { policies } = readApiConfig({ RATE_LIMITS: '{"reads":"2400/min","uploads":"off","runs":"7/d"}' });
+    expect(policies).toEqual({
+      ...POLICIES,
+      reads: { limit: 2_400, periodMs: 60_000 },
+      uploads: null,
+      runs: { limit: 7, periodMs: 86_400_000 },
+    });
+    expect(readApiConfig({ RATE_LIMITS: "off" }).policies).toEqual(NO_POLICIES);
+  });
+
+  test.each([
+    ["on"],
+    ["{"],
+    ['{"reads":1200}'],
+    ['{"reads":"0/min"}'],
+    ['{"reads":"5/fortnight"}'],
+    ['{"writing":"5/min"}'],
+  ])("limits such as %s are refused", (text) => {
+    expect(() => readApiConfig({ RATE_LIMITS: text })).toThrow(/RATE_LIMITS: must be "off" or JSON/);
+  });
+
+  test("without the cache nothing is limited but guessing", () => {
+    const { cache, policies } = readApiConfig({ MYTHIC_CACHE: "off" });
+    expect(cache.isOn).toBe(false);
+    expect(policies).toEqual({ ...NO_POLICIES, logins: POLICIES.logins });
   });
 
   test("all problems are named at once, without their values", () => {

@@ -23,6 +23,19 @@ test("a server that stops answers what is at work, and does not wait for a next 
   agent.destroy();
 });
 
+test("a server that stops does not wait for connections that nothing came on", async () => {
+  await using api = await startTestApi();
+  const socket = connect(Number(new URL(api.url).port), "127.0.0.1");
+  await once(socket, "connect");
+  // The server has taken the one before when it has answered this.
+  expect((await fetch(`${api.url}/health/live`)).ok).toBe(true);
+  const begun = performance.now();
+  const ended = once(socket, "close");
+  await api.close();
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  await ended;
+});
+
 test("a client that reads nothing of its answers is let go", async () => {
   await using api = await startTestApi({ config: { connectionIdleMs: 200 } });
   const socket = connect(Number(new URL(api.url).port), "127.0.0.1");

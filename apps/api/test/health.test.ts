@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
-import { checkRedis, closeRedis, connectRedis, waitForRedis } from "@mythic/shared/redis";
+import { openGuardedRedis, primariesOf, waitForRedis } from "@mythic/shared/redis";
 import { startRedis } from "@mythic/testing/redis";
+import { waitFor } from "@mythic/testing/wait";
 import { problemOf, startTestApi } from "./test-api.ts";
 
 async function timed(url: string, headers: Record<string, string> = {}) {
@@ -39,12 +40,12 @@ describe("health", () => {
 
   test("a Redis is well, frozen, and well again, and health is told of it within a second", async () => {
     await using server = await startRedis();
-    const redis = connectRedis(server.url, "queue-producer");
+    const redis = openGuardedRedis(server.url);
     try {
       await waitForRedis(redis, 5_000);
       const clock = { at: 0 };
       await using api = await startTestApi({
-        queueRedis: () => checkRedis(redis),
+        queueRedis: redis,
         clock: { now: () => clock.at, delay: async () => undefined },
       });
       const admin = await api.key("boss", "admin");
@@ -66,6 +67,7 @@ describe("health", () => {
             version: expect.any(String),
             used_memory: expect.any(Number),
             policy: "noeviction",
+            breaker: { state: "closed", opened_at: null },
             last_error: null,
           },
         },
@@ -87,31 +89,39 @@ describe("health", () => {
       expect(ready.ms).toBeLessThan(1_000);
 
       await server.resume();
-      await waitForRedis(redis, 5_000);
+      await waitFor(async () => (await ask()).body, { what: "Redis to be well again" });
       expect((await ask()).body).toEqual(bare);
     } finally {
-      await closeRedis(redis);
+      await redis.close();
     }
   });
 
   test("many who ask at once cost one question a second", async () => {
-    let questions = 0;
-    const clock = { at: 0 };
-    const health = { reachable: true, latencyMs: 1, version: "8.0.0", lastError: null };
-    await using api = await startTestApi({
-      cacheRedis: async () => {
-        questions++;
-        return { ...health, usedMemory: 1, maxMemory: 2, policy: "allkeys-lfu" };
-      },
-      clock: { now: () => clock.at, delay: async () => undefined },
-    });
-    const ask = () => fetch(`${api.url}/health/redis`).then((response) => response.json());
-    await Promise.all([ask(), ask(), ask()]);
-    clock.at = 999;
-    await ask();
-    expect(questions).toBe(1);
-    clock.at = 1_000;
-    await ask();
-    expect(questions).toBe(2);
+    await using server = await startRedis();
+    const redis = openGuardedRedis(server.url);
+    try {
+      await waitForRedis(redis, 5_000);
+      const clock = { at: 0 };
+      await using api = await startTestApi({
+        queueRedis: redis,
+        clock: { now: () => clock.at, delay: async () => undefined },
+      });
+      const questions = async () => {
+        const [server] = primariesOf(redis.connection);
+        return Number(/cmdstat_info:calls=(\d+)/.exec((await server?.info("commandstats")) ?? "")?.[1] ?? 0);
+      };
+      const ask = () => fetch(`${api.url}/health/redis`).then((response) => response.json());
+      const before = await questions();
+      await Promise.all([ask(), ask(), ask()]);
+      clock.at = 999;
+      await ask();
+      // This test's own question is one, too.
+      expect(await questions()).toBe(before + 2);
+      clock.at = 1_000;
+      await ask();
+      expect(await questions()).toBe(before + 4);
+    } finally {
+      await redis.close();
+    }
   });
 });

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { redisUrl } from "@mythic/testing/redis";
 import { z } from "zod";
 import { ROUTES } from "../src/routes/index.ts";
 import type { Route } from "../src/routes/route.ts";
@@ -109,12 +110,18 @@ describe("between users", () => {
   let mine: { readonly book: string; readonly run: string };
   let stranger: { readonly authorization: string };
   beforeAll(async () => {
-    api = await startTestApi();
+    api = await startTestApi({ redisUrl: await redisUrl() });
     const { authorization } = await api.key("owner", "admin");
     const book = await uploadedBook(api, { authorization });
     const run = await startedRun(api, book.id, { authorization });
     await makeReady(api, "owner", book.id);
     mine = { book: book.id, run: run.id };
+    // Whatever can be cached of the owner is, when the stranger comes.
+    for (let time = 0; time < 2; time++) {
+      for (const route of PRIVATE.filter(({ method }) => method === "get")) {
+        await call(route, { authorization });
+      }
+    }
     // Not even an admin sees what is someone else's.
     stranger = { authorization: (await api.key("stranger", "admin")).authorization };
   });
@@ -144,10 +151,22 @@ describe("between users", () => {
     expect(seen.status).toBe(404);
   });
 
-  test.each(named(PRIVATE.filter((route) => route.method === "get" && !route.path.includes(":"))))(
-    "%s lists nothing of someone else",
+  const LISTS = PRIVATE.filter((route) => route.method === "get" && !route.path.includes(":"));
+
+  test.each(named(LISTS))("%s shows nothing of someone else", async (_name, route) => {
+    const shown = await (await call(route, stranger)).text();
+    expect(shown.length).toBeGreaterThan(0);
+    for (const foreign of [mine.book, mine.run, "owner"]) expect(shown).not.toContain(foreign);
+    if (route.access === "user") expect(JSON.parse(shown)).toMatchObject({ data: [] });
+  });
+
+  test.each(named(PRIVATE.filter((route) => route.access === "admin")))(
+    "%s is for admins alone",
     async (_name, route) => {
-      expect(await (await call(route, stranger)).json()).toMatchObject({ data: [] });
+      const { authorization } = await api.key("someone");
+      const response = await call(route, { authorization });
+      expect(response.status).toBe(403);
+      expect((await problemOf(response)).code).toBe("admin_required");
     },
   );
 
@@ -158,6 +177,14 @@ describe("between users", () => {
       body: JSON.stringify({ book_id: mine.book }),
     });
     expect(response.status).toBe(404);
+  });
+
+  test("GET /cache/keys/:key tells an admin about a value of someone else, and not the value", async () => {
+    const key = `${api.caching.namespace}:c:{u.owner}:v:run-status.1:${mine.run}`;
+    const response = await fetch(`${api.url}/cache/keys/${encodeURIComponent(key)}`, { headers: stranger });
+    const { key: _key, scope, ...told } = (await response.json()) as Record<string, unknown>;
+    expect(scope).toBe("u.owner");
+    expect(JSON.stringify(told)).not.toMatch(new RegExp(`${mine.run}|${mine.book}|owner|queued|running`));
   });
 
   test("none of it has changed anything", async () => {

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findRecipe } from "@mythic/recipes";
 import { type Book, type Chapter, Dispatcher, type Role, type Run, type Store } from "@mythic/runs";
+import { announceChanges, type Caching, openCaching } from "@mythic/runs/cache";
 import { openStore } from "@mythic/runs/store";
 import { openLocalWakeUps } from "@mythic/runs/wake-ups";
 import { pino } from "pino";
@@ -15,10 +17,13 @@ import { bookSchema } from "../src/wire/book.ts";
 import { runSchema } from "../src/wire/run.ts";
 import { problemSchema } from "../src/wire/shared.ts";
 
+const CACHE = { logLevel: "debug", answersTtlMs: 3_600_000 } as const;
+
 export interface TestApi extends AsyncDisposable {
   readonly url: string;
   readonly store: Store;
   readonly dispatcher: Dispatcher;
+  readonly caching: Caching;
   /** Where the store's file is. */
   readonly directory: string;
   /** Lines of the log, parsed. */
@@ -30,24 +35,48 @@ export interface TestApi extends AsyncDisposable {
 
 export interface TestApiOptions extends Partial<Omit<ApiParts, "config">> {
   readonly config?: Partial<ApiOptions>;
+  /** Of the cache. Without it the API has no Redis, and caches in its memory alone. */
+  readonly redisUrl?: string;
+  /** Works on the store of this one, and shares its keys in Redis. To be closed before it. */
+  readonly beside?: TestApi;
+  /** Everything is read from the store. */
+  readonly isUncached?: boolean;
+  /** Looks at the store, below the cache, or puts something around it. */
+  readonly wrapStore?: (store: Store) => Store;
 }
 
 /** The API on a free port, over an SQLite store of its own, without a worker: tests do the worker's part themselves. */
 export async function startTestApi(options: TestApiOptions = {}): Promise<TestApi> {
-  const directory = await mkdtemp(join(tmpdir(), "mythic-api-"));
-  const store = options.store ?? (await openStore({ dataDir: directory }));
+  const { config, beside, redisUrl = null, isUncached, wrapStore = (store) => store, ...parts } = options;
+  const directory = beside?.directory ?? (await mkdtemp(join(tmpdir(), "mythic-api-")));
+  const opened = wrapStore(options.store ?? (await openStore({ dataDir: directory })));
   const wakeUps = options.wakeUps ?? openLocalWakeUps();
   const log: Record<string, unknown>[] = [];
   const logger = pino({ level: "debug" }, { write: (line: string) => log.push(JSON.parse(line)) });
+  const caching = await openCaching({
+    config: {
+      ...CACHE,
+      isOn: isUncached !== true,
+      redisUrl,
+      namespace: beside?.caching.namespace ?? `test-${randomUUID()}`,
+    },
+    store: { dataDir: directory },
+    log: logger,
+    reads: true,
+  });
+  if (caching.redis !== null) await caching.cache?.ready(5_000);
+  const store = announceChanges(opened, caching.cache);
   const dispatcher = new Dispatcher({ store, wakeUps, onError: () => undefined });
-  const { config, ...parts } = options;
   const api = await startApi({
-    store,
     wakeUps,
     dispatcher,
     model: null,
     logger,
+    cache: caching.cache,
+    cacheRedis: caching.redis,
+    namespace: caching.namespace,
     ...parts,
+    store,
     config: { host: "127.0.0.1", port: 0, ...config },
   });
   let open = true;
@@ -56,14 +85,16 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     open = false;
     await api.close();
     await wakeUps[Symbol.asyncDispose]();
+    await caching[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true, force: true });
+    if (beside === undefined) await rm(directory, { recursive: true, force: true });
     requireDocumented(log);
   };
   return {
     url: api.url,
     store,
     dispatcher,
+    caching,
     directory,
     log,
     async key(user, role = "user") {

@@ -1,8 +1,10 @@
+import { cacheConfigOf, cacheSettings } from "@mythic/runs/cache";
 import {
   logSettings,
   modelOf,
   modelSettings,
   readSettings,
+  redisSettings,
   storeSettings,
   wholeNumber,
 } from "@mythic/runs/settings";
@@ -12,6 +14,8 @@ import type { Terminal } from "./terminal.ts";
 /** Everything the command line itself reads of its environment. `serve` reads what the API and the worker read, too. */
 export const cliSettings = z.object({
   ...storeSettings,
+  ...redisSettings,
+  ...cacheSettings,
   ...modelSettings,
   LOG_LEVEL: logSettings.LOG_LEVEL.unwrap().default("silent"),
   /** The API to talk to. Without it everything happens in this process. */
@@ -30,6 +34,7 @@ export function readCliConfig(environment: Terminal["environment"]) {
   return {
     mongodbUrl: settings.MONGODB_URL ?? null,
     dataDir: settings.MYTHIC_DATA_DIR,
+    cache: cacheConfigOf(settings),
     model: modelOf(settings),
     answerReuseMs: settings.ANSWER_REUSE_DAYS * 24 * 3_600_000,
     concurrency: settings.WORKER_CONCURRENCY,

@@ -1,12 +1,13 @@
 import { makeApiKey } from "@mythic/api/api-key";
+import { NO_POLICIES } from "@mythic/api/policies";
 import { startApi } from "@mythic/api/start";
-import { openStore } from "@mythic/runs/store";
 import { openLocalWakeUps } from "@mythic/runs/wake-ups";
 import { startWorker } from "@mythic/worker/start";
 import { pino } from "pino";
 import type { CliConfig } from "./config.ts";
 import { FocusedStore } from "./focused-store.ts";
 import { openModel } from "./open-model.ts";
+import { openStoreFor } from "./open-store.ts";
 
 /** The whole of Mythic inside this process: SQLite, wake-ups without a queue, an API on a free port of the loopback address. */
 export interface Embedded {
@@ -32,9 +33,10 @@ export async function startEmbedded(
 ): Promise<Embedded> {
   await using stack = new AsyncDisposableStack();
   const logger = pino({ name: "mythic", level: config.logLevel }, process.stderr);
-  const opened = stack.use(await openStore({ dataDir: config.dataDir }));
+  const place = { mongodbUrl: null, dataDir: config.dataDir };
+  const opened = stack.use(await openStoreFor(place, config.cache, logger));
   const { key, id, sha256, lastFour } = makeApiKey();
-  const focused = new FocusedStore(opened, {
+  const focused = new FocusedStore(opened.store, {
     id,
     user: USER,
     role: "admin",
@@ -53,7 +55,7 @@ export async function startEmbedded(
     stack.defer(() => worker.close());
   }
   const api = await startApi({
-    config: { host: "127.0.0.1", port: 0 },
+    config: { host: "127.0.0.1", port: 0, policies: NO_POLICIES },
     store,
     wakeUps,
     model: config.model?.name ?? null,

@@ -1,8 +1,9 @@
 import { makeApiKey } from "@mythic/api/api-key";
 import { type Role, type Store, StoreUnavailableError } from "@mythic/runs";
-import { openStore } from "@mythic/runs/store";
+import { pino } from "pino";
 import { CliError, EXIT } from "./cli-error.ts";
 import { readCliConfig } from "./config.ts";
+import { openStoreFor } from "./open-store.ts";
 import { printable, type Terminal, table } from "./terminal.ts";
 
 /** What names a user: it stands in logs and lists. */
@@ -10,10 +11,11 @@ const USER = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 
 /** Opens the configured store for one piece of work. */
 export async function withStore(terminal: Terminal, work: (store: Store) => Promise<void>): Promise<void> {
-  const { mongodbUrl, dataDir } = readCliConfig(terminal.environment);
+  const { mongodbUrl, dataDir, cache, logLevel } = readCliConfig(terminal.environment);
+  const log = pino({ name: "mythic", level: logLevel }, process.stderr);
   try {
-    await using store = await openStore({ mongodbUrl, dataDir });
-    await work(store);
+    await using opened = await openStoreFor({ mongodbUrl, dataDir }, cache, log);
+    await work(opened.store);
   } catch (error) {
     if (!(error instanceof StoreUnavailableError)) throw error;
     throw new CliError("The store cannot be reached.", { cause: error });

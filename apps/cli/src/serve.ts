@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { developmentPasswords, readApiConfig } from "@mythic/api/config";
 import { startApi } from "@mythic/api/start";
+import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { openStore } from "@mythic/runs/store";
 import { openBullMqWakeUps, openLocalWakeUps } from "@mythic/runs/wake-ups";
-import { checkRedis, closeRedis, connectRedis } from "@mythic/shared/redis";
+import { type GuardedRedis, openGuardedRedis } from "@mythic/shared/redis";
 import { startWorker } from "@mythic/worker/start";
 import { type Logger, pino } from "pino";
 import { readCliConfig } from "./config.ts";
@@ -19,7 +20,9 @@ export async function serve(terminal: Terminal): Promise<void> {
     logger.warn({ connection }, "this connection uses the development password; set one in .env");
 
   await using stack = new AsyncDisposableStack();
-  const store = stack.use(await openStore(api));
+  const opened = stack.use(await openStore(api));
+  const caching = stack.use(await openCaching({ config: api.cache, store: api, log: logger, reads: true }));
+  const store = announceChanges(opened, caching.cache);
   const { queueRedisUrl: redisUrl } = api;
   const onError = (error: unknown) => logger.warn({ err: error }, "queue");
   const bullMq = redisUrl === null ? null : stack.use(await openBullMqWakeUps({ redisUrl, onError }));
@@ -41,8 +44,10 @@ export async function serve(terminal: Terminal): Promise<void> {
     wakeUps: bullMq ?? local,
     model: config.model?.name ?? null,
     logger,
-    queueRedis: openCheck(stack, redisUrl, logger),
-    cacheRedis: openCheck(stack, api.cacheRedisUrl, logger),
+    cache: caching.cache,
+    cacheRedis: caching.redis,
+    queueRedis: watchQueue(stack, redisUrl, logger),
+    namespace: caching.namespace,
     ...(bullMq ? { queue: bullMq.queue } : {}),
   });
   stack.defer(() => running.close());
@@ -51,11 +56,11 @@ export async function serve(terminal: Terminal): Promise<void> {
   if (!interruption.aborted) await once(interruption, "abort");
 }
 
-/** Asks a role's Redis how it is, over a connection of its own: a queue that is busy is not gone. */
-function openCheck(stack: AsyncDisposableStack, url: string | null, logger: Logger) {
+/** Over a connection of its own: a queue that is busy is not gone. */
+function watchQueue(stack: AsyncDisposableStack, url: string | null, logger: Logger): GuardedRedis | null {
   if (url === null) return null;
   const onError = (error: unknown) => logger.warn({ err: error }, "redis");
-  const redis = connectRedis(url, "queue-producer", { connectionName: "mythic:health", onError });
-  stack.defer(() => closeRedis(redis));
-  return () => checkRedis(redis);
+  const redis = openGuardedRedis(url, { connectionName: "mythic:health", onError });
+  stack.defer(() => redis.close());
+  return redis;
 }

@@ -1,3 +1,4 @@
+import { cacheConfigOf, cacheSettings } from "@mythic/runs/cache";
 import {
   type Environment,
   logSettings,
@@ -15,13 +16,14 @@ import { z } from "zod";
 export const workerSettings = z.object({
   ...storeSettings,
   ...redisSettings,
+  ...cacheSettings,
   ...modelSettings,
   ...logSettings,
   /** Steps worked on at once. */
   WORKER_CONCURRENCY: wholeNumber(1, 1_000).default(8),
   /** How long steps at work may go on after SIGTERM before they are handed back. */
   WORKER_DRAIN_MS: wholeNumber(0, 3_600_000).default(20_000),
-  /** Port of the worker's own health routes. */
+  /** Port of the worker's own health routes and figures. */
   WORKER_PORT: wholeNumber(0, 65_535).optional(),
   /** For how many days an answer that was paid for is reused. */
   ANSWER_REUSE_DAYS: wholeNumber(0, 3_650).default(30),
@@ -36,6 +38,7 @@ export function readWorkerConfig(environment: Environment) {
     mongodbUrl: settings.MONGODB_URL ?? null,
     dataDir: settings.MYTHIC_DATA_DIR,
     queueRedisUrl: redisUrlOf(settings, "queue"),
+    cache: cacheConfigOf(settings),
     model: modelOf(settings),
     answerReuseMs: settings.ANSWER_REUSE_DAYS * 24 * 3_600_000,
     concurrency: settings.WORKER_CONCURRENCY,

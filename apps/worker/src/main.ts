@@ -1,4 +1,5 @@
 import { createModel } from "@mythic/llm";
+import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { runUntilSignalled } from "@mythic/runs/process";
 import { SettingsError } from "@mythic/runs/settings";
 import { openStore } from "@mythic/runs/store";
@@ -6,6 +7,7 @@ import { openLocalWakeUps, openWakeUps } from "@mythic/runs/wake-ups";
 import { pino } from "pino";
 import { readWorkerConfig, type WorkerConfig } from "./config.ts";
 import { startHealthServer } from "./health-server.ts";
+import { Metrics } from "./metrics.ts";
 import { startWorker } from "./start.ts";
 
 try {
@@ -19,11 +21,16 @@ try {
 function run(config: WorkerConfig): Promise<void> {
   const logger = pino({ name: "worker", level: config.logLevel });
   return runUntilSignalled(async (stack, signal) => {
-    const store = stack.use(await openStore(config));
+    const opened = stack.use(await openStore(config));
+    const caching = stack.use(
+      await openCaching({ config: config.cache, store: config, log: logger, reads: false }),
+    );
+    const store = announceChanges(opened, caching.cache);
+    const metrics = new Metrics(caching);
     if (config.port !== null) {
       // Disposed of after the worker: it is alive, and not ready, for as long as it drains.
       const ready = () => (signal.aborted ? Promise.reject(new Error("stopping")) : store.ping());
-      stack.use(await startHealthServer({ port: config.port, ready }));
+      stack.use(await startHealthServer({ port: config.port, ready, metrics }));
     }
     const onError = (error: unknown) => logger.warn({ err: error }, "queue");
     const wakeUps = stack.use(await openWakeUps({ queueRedisUrl: config.queueRedisUrl, onError }));
@@ -40,6 +47,7 @@ function run(config: WorkerConfig): Promise<void> {
       logger,
       concurrency,
       drainMs,
+      onStep: (step) => metrics.countStep(step),
     });
     stack.defer(() => worker.close());
     logger.info(

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { Model } from "@mythic/llm";
 import { Dispatcher, STEP_POLICY, type StepPolicy, type Store, type WakeUps } from "@mythic/runs";
 import type { Logger } from "pino";
+import type { WorkedStep } from "./metrics.ts";
 import { executeStep } from "./steps/execute-step.ts";
 import { StepWorker } from "./work-step.ts";
 
@@ -19,6 +20,8 @@ export interface WorkerParts {
   /** How long steps at work may go on after `close` before they are handed back. */
   readonly drainMs: number;
   readonly policy?: StepPolicy;
+  /** Told of each step that was worked on. */
+  readonly onStep?: (step: WorkedStep) => void;
 }
 
 export interface RunningWorker {
@@ -48,6 +51,7 @@ export function startWorker(parts: WorkerParts): RunningWorker {
     owner: `${hostname()}.${process.pid}.${randomUUID().slice(0, 8)}`,
     policy,
     logger,
+    ...(parts.onStep ? { onStep: parts.onStep } : {}),
   });
   const handler = (stepId: string) => worker.work(stepId);
   const atOnce = stepsAtOnce(concurrency, parts.model);

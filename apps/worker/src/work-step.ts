@@ -12,6 +12,7 @@ import {
 import type { Logger } from "pino";
 import { Interruption, type InterruptionReason } from "./interruption.ts";
 import { keepLease } from "./keep-lease.ts";
+import type { WorkedStep } from "./metrics.ts";
 import { failureOf } from "./step-error.ts";
 
 /** How often the runs of the steps at work are looked at, to see that someone cancelled them. */
@@ -46,6 +47,8 @@ export interface StepWorkerOptions {
   readonly owner: string;
   readonly policy: StepPolicy;
   readonly logger: Logger;
+  /** Told of each step that was worked on. */
+  readonly onStep?: (step: WorkedStep) => void;
 }
 
 /**
@@ -94,7 +97,7 @@ export class StepWorker {
   }
 
   async #workOn(step: Step): Promise<WakeUpOutcome> {
-    const { store, execute, policy, logger } = this.#options;
+    const { store, execute, policy, logger, onStep } = this.#options;
     const controller = new AbortController();
     const { signal } = controller;
     this.#atWork.set(controller, step);
@@ -128,6 +131,7 @@ export class StepWorker {
       state: outcome.state,
     };
     logger.info(outcome.error ? { ...line, error: outcome.error } : line, "step");
+    onStep?.({ kind: step.kind, state: outcome.state, ms });
     this.#rest(step);
     return { ...outcome, log: [`${step.title}: ${outcome.state} after ${ms} ms, fence ${step.fence}`] };
   }

@@ -63,6 +63,21 @@ describe("the worker's settings", () => {
     expect(readWorkerConfig(host).queueRedisUrl).toBe("redis://:p%25w@host:7/2");
   });
 
+  test("take the addresses of Sentinels and of a Cluster, for each role its own", () => {
+    const config = readWorkerConfig({
+      QUEUE_REDIS_URL: "redis+sentinel://:p@one:26379,two:26379/main",
+      CACHE_REDIS_URL: "rediss+cluster://one:6379,two:6379?replicas=true",
+    });
+    expect(config.queueRedisUrl).toBe("redis+sentinel://:p@one:26379,two:26379/main");
+    expect(config.cache.redisUrl).toBe("rediss+cluster://one:6379,two:6379?replicas=true");
+  });
+
+  test("refuse what is no address of a Redis, without showing it", () => {
+    const problems = () => readWorkerConfig({ REDIS_URL: "redis+sentinel://:secret@one,two" });
+    expect(problems).toThrow(/REDIS_URL: must be a URL that begins with redis:/);
+    expect(problems).not.toThrow(/secret/);
+  });
+
   test("take an empty variable for an absent one", () => {
     expect(readWorkerConfig({ REDIS_URL: "", WORKER_CONCURRENCY: "" })).toMatchObject({
       queueRedisUrl: null,

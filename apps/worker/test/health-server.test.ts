@@ -5,13 +5,14 @@ import { type HealthServer, startHealthServer } from "../src/health-server.ts";
 
 let server: HealthServer;
 let isReady: boolean;
+const metrics = { type: "text/plain; version=0.0.4", text: async () => "mythic_cache_hits_total 1\n" };
 
 beforeEach(async () => {
   isReady = true;
   const ready = async () => {
     if (!isReady) throw new Error("secret reason");
   };
-  server = await startHealthServer({ port: 0, ready });
+  server = await startHealthServer({ port: 0, ready, metrics });
 });
 
 afterEach(async () => {
@@ -35,6 +36,12 @@ describe("the worker's own health routes", () => {
     expect(await get("/health/ready")).toEqual([503, { status: "not_ready" }]);
   });
 
+  test("tell Prometheus the worker's figures", async () => {
+    const response = await fetch(`http://127.0.0.1:${server.port}/metrics`);
+    expect(response.headers.get("content-type")).toBe(metrics.type);
+    expect(await response.text()).toBe("mythic_cache_hits_total 1\n");
+  });
+
   test("know no other path", async () => {
     expect(await get("/")).toEqual([404, { status: "not_found" }]);
   });
@@ -48,6 +55,6 @@ describe("the worker's own health routes", () => {
     await server[Symbol.asyncDispose]();
     await closed;
     expect(performance.now() - begunAt).toBeLessThan(5_000);
-    server = await startHealthServer({ port: 0, ready: async () => undefined });
+    server = await startHealthServer({ port: 0, ready: async () => undefined, metrics });
   });
 });

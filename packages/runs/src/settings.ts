@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { redisAddress } from "@mythic/shared/redis";
+import { ADDRESS_FORMS, isRedisAddress, redisAddress } from "@mythic/shared/redis";
 import { z } from "zod";
 
 /** The environment cannot be used. The message names every problem, one a line, and shows no value. */
@@ -14,7 +14,7 @@ const url = (...protocols: string[]) =>
     error: `must be a URL that begins with ${protocols.join(" or ")}`,
   });
 
-const redisUrl = url("redis:", "rediss:");
+const redisUrl = z.string().refine(isRedisAddress, { error: `must be ${ADDRESS_FORMS}` });
 
 /** A whole number in a variable. */
 export const wholeNumber = (least: number, most: number) =>

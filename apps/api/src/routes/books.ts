@@ -1,5 +1,7 @@
 import { type Book, cancelRun, submitBook } from "@mythic/runs";
+import { plain } from "@mythic/runs/cache";
 import { notFound } from "../errors.ts";
+import { cached } from "../found.ts";
 import type { Answer } from "../send.ts";
 import type { Upload } from "../upload.ts";
 import { bookSchema, wholeBookSchema, wireBook, wireWholeBook } from "../wire/book.ts";
@@ -9,6 +11,7 @@ import { bookPath, idempotencyHeader, pageQuery } from "./parameters.ts";
 import { onceReceived } from "./receive.ts";
 import { NOTHING, type Route, type Services, userRoute } from "./route.ts";
 
+const NO_BOOKS = { items: [], next: null };
 const JSON_BOOK = { "application/json": bookSchema };
 
 /** Makes a book of a file that is in the store. */
@@ -53,16 +56,17 @@ const upload = userRoute(
       "missing_file",
       "idempotency_mismatch",
     ],
+    limits: ["uploads", "writes"],
     hasDeadline: false,
   },
   (context) =>
     onceReceived(context, async (received) => async () => {
       const { book, created } = await bookOfUpload(context.services, context.user, received);
-      context.note({ book_id: book.id });
+      context.record.fields.book_id = book.id;
       return {
         status: created ? 201 : 200,
         headers: { location: `/books/${book.id}` },
-        json: wireBook(book),
+        json: wireBook(plain(book)),
       };
     }),
 );
@@ -79,9 +83,9 @@ const list = userRoute(
     },
     errors: [],
   },
-  async ({ services, user, query }) => {
-    const page = await services.store.books.list(user, { limit: query.limit, after: query.after ?? null });
-    return listAnswer(page, wireBook, { path: "/books/my", query });
+  async ({ services, user, query, record }) => {
+    const finding = services.reads.books(user, { limit: query.limit, after: query.after ?? null });
+    return listAnswer((await cached(record, finding)) ?? NO_BOOKS, wireBook, { path: "/books/my", query });
   },
 );
 
@@ -95,16 +99,14 @@ const show = userRoute(
     answers: { 200: { description: "The book.", content: { "application/json": wholeBookSchema } } },
     errors: [],
   },
-  async ({ services, user, path, note }) => {
-    note({ book_id: path.id });
-    const { books } = services.store;
-    const book = await books.get(user, path.id);
-    if (!book) throw notFound("book");
-    const outlines = await books.outlines(user, path.id);
+  async ({ services, user, path, record }) => {
+    record.fields.book_id = path.id;
+    const whole = await cached(record, services.reads.book(user, path.id));
+    if (!whole) throw notFound("book");
     return {
       status: 200,
       headers: { "cache-control": "private, no-cache" },
-      json: wireWholeBook(book, outlines),
+      json: wireWholeBook(whole),
     };
   },
 );
@@ -119,8 +121,8 @@ const remove = userRoute(
     answers: { 204: { description: "It is gone at once; its runs are cancelled." } },
     errors: [],
   },
-  async ({ services, user, path, note }): Promise<Answer> => {
-    note({ book_id: path.id });
+  async ({ services, user, path, record }): Promise<Answer> => {
+    record.fields.book_id = path.id;
     const { store } = services;
     if (!(await store.books.delete(user, path.id))) throw notFound("book");
     // Were this to be cut short, the dispatcher would go on with it.

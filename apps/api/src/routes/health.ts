@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
 import { withPatience } from "../deadline.ts";
 import { Problem } from "../errors.ts";
-import type { RoleState } from "../redis-state.ts";
+import type { RedisStates, RoleState } from "../redis-state.ts";
 import { liveSchema, readySchema, redisSchema } from "../wire/health.ts";
 import { NOTHING, publicRoute, type Route, type Services } from "./route.ts";
 
@@ -34,10 +34,9 @@ const ready = publicRoute(
     errors: ["not_ready"],
   },
   async ({ services }) => {
-    if (services.isClosing()) throw notReady("The server is stopping.");
+    if (services.closing.aborted) throw notReady("The server is stopping.");
     const [states] = await Promise.all([services.redis.states(), requireStore(services)]);
-    const lost = [states.queue, states.cache].some(({ state }) => state === "unreachable");
-    return { status: 200, json: { status: lost ? "degraded" : "ok" } };
+    return { status: 200, json: { status: isDegraded(states) ? "degraded" : "ok" } };
   },
 );
 
@@ -66,17 +65,21 @@ const redis = publicRoute(
     errors: [],
   },
   async ({ services, request }) => {
-    const [{ queue, cache }, details] = await Promise.all([
-      services.redis.states(),
-      mayKnowDetails(services, request),
-    ]);
-    const states = [queue.state, cache.state];
-    const off = states.every((state) => state === "not_configured");
-    const status = states.includes("unreachable") ? "degraded" : off ? "off" : "ok";
-    const roles = { queue: wireRole(queue, details), cache: wireRole(cache, details) };
+    const [states, details] = await Promise.all([services.redis.states(), mayKnowDetails(services, request)]);
+    const { queue, cache } = states;
+    const isOff = queue.state === "not_configured" && cache.state === "not_configured";
+    const status = isDegraded(states) ? "degraded" : isOff ? "off" : "ok";
+    const tracking = services.cache?.health().coherence ?? "off";
+    const roles = details
+      ? { queue: wireRole(queue), cache: { ...wireRole(cache), tracking } }
+      : { queue: { state: queue.state }, cache: { state: cache.state } };
     return { status: 200, json: { status, roles } satisfies z.infer<typeof redisSchema> };
   },
 );
+
+function isDegraded({ queue, cache }: RedisStates): boolean {
+  return [queue, cache].some(({ state }) => state === "unreachable" || state === "degraded");
+}
 
 /** Whoever cannot be identified in time, or at all, is shown what everyone is shown. */
 async function mayKnowDetails(services: Services, request: IncomingMessage): Promise<boolean> {
@@ -88,18 +91,25 @@ async function mayKnowDetails(services: Services, request: IncomingMessage): Pro
   }
 }
 
-function wireRole(role: RoleState, details: boolean): z.infer<typeof redisSchema>["roles"]["queue"] {
+function wireRole(role: RoleState): z.infer<typeof redisSchema>["roles"]["queue"] {
   const { state } = role;
-  if (!details || state === "not_configured") return { state };
-  const { health } = role;
+  if (state === "not_configured") return { state };
+  const { latencyMs, version, usedMemory, maxMemory, policy, breaker, lastError } = role.health;
   return {
     state,
-    latency_ms: health?.latencyMs ?? null,
-    version: health?.version ?? null,
-    used_memory: health?.usedMemory ?? null,
-    max_memory: health?.maxMemory ?? null,
-    policy: health?.policy ?? null,
-    last_error: health ? health.lastError : "Redis does not answer.",
+    latency_ms: latencyMs,
+    version,
+    used_memory: usedMemory,
+    max_memory: maxMemory,
+    policy,
+    breaker: breaker && {
+      state: breaker.state,
+      opens: breaker.opens,
+      timeouts: breaker.timeouts,
+      errors: breaker.errors,
+      opened_at: breaker.openedAt?.toISOString() ?? null,
+    },
+    last_error: lastError,
   };
 }
 

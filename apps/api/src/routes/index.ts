@@ -1,6 +1,8 @@
 import { BOOK_ROUTES } from "./books.ts";
+import { CACHE_ROUTES } from "./cache.ts";
 import { DOCS_ROUTES } from "./docs.ts";
 import { HEALTH_ROUTES } from "./health.ts";
+import { METRICS_ROUTES } from "./metrics.ts";
 import { RESULT_ROUTES } from "./results.ts";
 import type { Route } from "./route.ts";
 import { RUN_ROUTES } from "./runs.ts";
@@ -13,5 +15,7 @@ export const ROUTES: readonly Route[] = [
   ...RUN_ROUTES,
   ...RESULT_ROUTES,
   ...HEALTH_ROUTES,
+  ...CACHE_ROUTES,
+  ...METRICS_ROUTES,
   ...DOCS_ROUTES,
 ];

@@ -41,3 +41,9 @@ export const idempotencyHeader = z.object({
     .optional()
     .meta({ description: "The same key and request within 24 hours gets the first answer again." }),
 });
+
+export const preferHeader = z.object({
+  Prefer: z.string().optional().meta({
+    description: "`wait=25`: answer when the run has changed, or after so many seconds (30 at most).",
+  }),
+});

@@ -11,13 +11,14 @@ type Act = (mark: string | null) => Promise<Answer>;
 
 /** Does what a request with these contents asks for, once per `Idempotency-Key`. */
 export async function once(context: Receiver, contents: unknown, act: Act): Promise<Answer> {
-  const { services, request, requestId, route, user } = context;
+  const { services, request, record, user } = context;
   const key = idempotencyKeyOf(request);
   if (key === null) return await act(null);
   const { store, logger } = services;
-  const asked = { route, key, fingerprint: fingerprintOf(contents) };
+  const asked = { route: record.route, key, fingerprint: fingerprintOf(contents) };
   const mark = markOf(asked);
-  return await answerOnce({ ...asked, replies: store.replies, logger, user, requestId }, () => act(mark));
+  const once = { ...asked, replies: store.replies, logger, user, requestId: record.id };
+  return await answerOnce(once, () => act(mark));
 }
 
 /**
@@ -29,7 +30,7 @@ export async function onceReceived(
   act: (upload: Upload) => Promise<Act>,
 ): Promise<Answer> {
   const { services, request, user } = context;
-  const { store, limits, logger } = services;
+  const { store, uploads, logger } = services;
   // What is wrong with the key is said before the file is sent.
   idempotencyKeyOf(request);
   const arriving = services.arriving.begin(user);
@@ -51,7 +52,7 @@ export async function onceReceived(
     }
   };
   try {
-    const upload = await receiveUpload(request, user, { books: store.books, limits, arriving });
+    const upload = await receiveUpload(request, user, { books: store.books, limits: uploads, arriving });
     return await withPatience(work(upload));
   } finally {
     arriving.end();

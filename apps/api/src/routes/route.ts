@@ -1,14 +1,20 @@
 import type { IncomingMessage } from "node:http";
 import type { Submission } from "@mythic/runs";
+import type { Reads, RunCache } from "@mythic/runs/cache";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { Arriving } from "../arriving.ts";
 import type { Caller, Scheme } from "../authenticate.ts";
 import { type ErrorCode, Problem } from "../errors.ts";
 import { fieldErrors } from "../field-errors.ts";
-import type { UploadLimits } from "../limits.ts";
+import type { Metrics } from "../metrics.ts";
+import type { PolicyName } from "../policies.ts";
+import type { RateLimits } from "../rate-limits.ts";
 import type { RedisWatch } from "../redis-state.ts";
+import type { RequestRecord } from "../request-record.ts";
+import type { RunWaits } from "../run-waits.ts";
 import type { Answer } from "../send.ts";
+import type { UploadLimits } from "../upload-limits.ts";
 
 type Method = "get" | "post" | "delete";
 
@@ -19,12 +25,21 @@ export type Access = "public" | "user" | "admin";
 export interface Services extends Submission {
   /** The model that answers new runs; null for the offline methods. */
   readonly model: string | null;
-  readonly limits: UploadLimits;
+  readonly uploads: UploadLimits;
   readonly arriving: Arriving;
+  readonly reads: Reads;
+  /** Null when it is switched off. */
+  readonly cache: RunCache | null;
+  readonly limits: RateLimits;
+  readonly waits: RunWaits;
+  readonly metrics: Metrics;
   readonly redis: RedisWatch;
   readonly identify: (request: IncomingMessage, scheme?: Scheme) => Promise<Caller>;
   readonly logger: Logger;
-  readonly isClosing: () => boolean;
+  /** What takes longer is told of in the log, in milliseconds. */
+  readonly slowMs: number;
+  /** Aborted when the server begins to stop. */
+  readonly closing: AbortSignal;
   /** The OpenAPI document, as JSON. */
   readonly openApi: string;
 }
@@ -47,26 +62,26 @@ interface Description<Path extends z.ZodObject, Query extends z.ZodObject> {
   readonly querySchema: Query;
   readonly headers?: z.ZodObject;
   readonly request?: Content;
+  /** What a request counts as, for users. Reads for `get`, else writes, unless told. */
+  readonly limits?: readonly PolicyName[];
   readonly answers: Readonly<Record<number, AnswerDescription>>;
   /** Besides those that every route can answer. */
   readonly errors: readonly ErrorCode[];
   /** False for uploads, which take as long as they take. The handler then sees to it that the store is not waited for too long. */
   readonly hasDeadline?: false;
+  /** By how many milliseconds the deadline is later, as the client asked to wait. */
+  readonly longerMs?: (request: IncomingMessage) => number;
 }
 
 /** What a request asks, before anyone has looked at it. */
 interface Call {
   readonly services: Services;
   readonly request: IncomingMessage;
-  readonly requestId: string;
-  /** Method and path as the table of routes has them: `POST /runs`. */
-  readonly route: string;
+  readonly record: RequestRecord;
   readonly path: unknown;
   readonly query: unknown;
   /** Null on public routes. */
   readonly caller: Caller | null;
-  /** Adds to the log line of the request. */
-  readonly note: (fields: { readonly run_id?: string; readonly book_id?: string }) => void;
 }
 
 export interface PublicContext<Path, Query> extends Omit<Call, "path" | "query" | "caller"> {
@@ -75,12 +90,14 @@ export interface PublicContext<Path, Query> extends Omit<Call, "path" | "query" 
 }
 
 export interface UserContext<Path, Query> extends PublicContext<Path, Query> {
+  readonly caller: Caller;
   readonly user: string;
 }
 
 /** A row of the table from which registration, validation, the OpenAPI document and half of the tests are made. */
 export interface Route extends Description<z.ZodObject, z.ZodObject> {
   readonly access: Access;
+  readonly limits: readonly PolicyName[];
   readonly answer: (call: Call) => Promise<Answer>;
 }
 
@@ -90,7 +107,7 @@ export function publicRoute<Path extends z.ZodObject, Query extends z.ZodObject>
   handle: (context: PublicContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
 ): Route {
   const answer = async (call: Call) => handle(checked(description, call));
-  return { ...description, access: "public", answer };
+  return { ...description, access: "public", limits: [], answer };
 }
 
 /** A route that needs a key. It sees what belongs to the key's user, and nothing else. */
@@ -98,11 +115,40 @@ export function userRoute<Path extends z.ZodObject, Query extends z.ZodObject>(
   description: Description<Path, Query>,
   handle: (context: UserContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
 ): Route {
-  const answer = async (call: Call) => {
-    if (call.caller === null) throw new Error("A route for users was asked by nobody.");
-    return await handle({ ...checked(description, call), user: call.caller.user });
+  return {
+    ...description,
+    access: "user",
+    limits: limitsOf(description),
+    answer: answerOfUser(description, handle),
   };
-  return { ...description, access: "user", answer };
+}
+
+/** A route that needs an admin's key, and is about the system and not about anyone's things. */
+export function adminRoute<Path extends z.ZodObject, Query extends z.ZodObject>(
+  description: Description<Path, Query>,
+  handle: (context: UserContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
+): Route {
+  return {
+    ...description,
+    access: "admin",
+    limits: limitsOf(description),
+    answer: answerOfUser(description, handle),
+  };
+}
+
+function limitsOf({ limits, method }: Pick<Description<z.ZodObject, z.ZodObject>, "limits" | "method">) {
+  return limits ?? (method === "get" ? (["reads"] as const) : (["writes"] as const));
+}
+
+function answerOfUser<Path extends z.ZodObject, Query extends z.ZodObject>(
+  description: Description<Path, Query>,
+  handle: (context: UserContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
+): Route["answer"] {
+  return async (call) => {
+    const { caller } = call;
+    if (caller === null) throw new Error("A route for users was asked by nobody.");
+    return await handle({ ...checked(description, call), caller, user: caller.user });
+  };
 }
 
 /** For a route without parameters in its path, or without a query. */

@@ -7,6 +7,7 @@ import {
   retryRun,
   TERMINAL_RUN_STATUSES,
 } from "@mythic/runs";
+import { plain } from "@mythic/runs/cache";
 import { z } from "zod";
 import { readJson } from "../body.ts";
 import { withPatience } from "../deadline.ts";
@@ -77,27 +78,30 @@ const create = userRoute(
 type Context = UserContext<unknown, unknown>;
 
 async function createFromForm(context: Context): Promise<Answer> {
-  const { services, user } = context;
+  const { services, caller, user, record } = context;
+  // Whether it is a dry run is known at its end only.
+  await services.limits.take(caller, ["uploads", "runs"], record);
   return await onceReceived(context, async (upload) => {
     const wanted = wantedOfForm(upload.fields);
     checkWanted(wanted, services.model);
     return async (mark) => {
       const { book } = await bookOfUpload(services, user, upload);
-      context.note({ book_id: book.id });
+      record.fields.book_id = book.id;
       return await noted(context, startRun(services, book, { ...wanted, mark }));
     };
   });
 }
 
 async function createFromJson(context: Context): Promise<Answer> {
-  const { services, request, user } = context;
+  const { services, request, caller, user, record } = context;
   const body = await readJson(request, newRunSchema);
   const { book_id: bookId, ...wanted } = body;
   checkWanted(wanted, services.model);
+  if (!wanted.dry_run) await services.limits.take(caller, ["runs"], record);
   const act = async (mark: string | null) => {
     const book = isId("book", bookId) ? await services.store.books.get(user, bookId) : null;
     if (!book) throw notFound("book", [{ pointer: "/book_id", detail: "There is no book with this id." }]);
-    context.note({ book_id: book.id });
+    record.fields.book_id = book.id;
     return await noted(context, startRun(services, book, { ...wanted, mark }));
   };
   return await withPatience(once(context, body, act));
@@ -106,7 +110,7 @@ async function createFromJson(context: Context): Promise<Answer> {
 async function noted(context: Context, starting: Promise<Answer>): Promise<Answer> {
   const answer = await starting;
   const id = answer.headers?.["location"]?.replace("/status/", "");
-  if (id !== undefined) context.note({ run_id: id });
+  if (id !== undefined) context.record.fields.run_id = id;
   return answer;
 }
 
@@ -137,7 +141,7 @@ const list = userRoute(
       ...(status ? { status } : {}),
       ...(query.book_id === undefined ? {} : { bookId: query.book_id }),
     });
-    return listAnswer(page, wireRun, { path: "/runs", query });
+    return listAnswer(plain(page), wireRun, { path: "/runs", query });
   },
 );
 
@@ -160,12 +164,12 @@ const cancel = userRoute(
     },
     errors: ["run_ended"],
   },
-  async ({ services, user, path, note }) => {
-    note({ run_id: path.id });
+  async ({ services, user, path, record }) => {
+    record.fields.run_id = path.id;
     const run = await cancelRun(services, user, path.id);
     if (!run) throw notFound("run");
-    if (!isTerminal(run.status)) return runAnswer(run, 202);
-    if (run.status === "cancelled") return runAnswer(run, 200);
+    if (!isTerminal(run.status)) return runAnswer(plain(run), 202);
+    if (run.status === "cancelled") return runAnswer(plain(run), 200);
     throw new Problem(
       "run_ended",
       `The run ${run.status === "failed" ? "has failed" : "has ended"} already.`,
@@ -183,8 +187,8 @@ const retry = userRoute(
     answers: { 202: { description: "The run, at work again. What was done is kept.", content: JSON_RUN } },
     errors: ["book_deleted", "nothing_to_retry"],
   },
-  async ({ services, user, path, note }) => {
-    note({ run_id: path.id });
+  async ({ services, user, path, record }) => {
+    record.fields.run_id = path.id;
     const { store } = services;
     const before = await store.runs.get(user, path.id);
     if (!before) throw notFound("run");
@@ -196,7 +200,7 @@ const retry = userRoute(
     }
     const run = await retryRun(services, user, path.id);
     if (!run) throw notFound("run");
-    return runAnswer(run, 202);
+    return runAnswer(plain(run), 202);
   },
 );
 

@@ -1,10 +1,13 @@
 import type { IncomingMessage } from "node:http";
-import { isTerminal, type Run } from "@mythic/runs";
+import { isTerminal } from "@mythic/runs";
+import type { Found, RunView } from "@mythic/runs/cache";
 import { notFound } from "../errors.ts";
+import { cached } from "../found.ts";
+import { wantedWaitSeconds } from "../prefer.ts";
 import type { Answer } from "../send.ts";
 import { runSchema, wireRun } from "../wire/run.ts";
-import { runPath, statusPath } from "./parameters.ts";
-import { NOTHING, type Route, type Services, userRoute } from "./route.ts";
+import { preferHeader, runPath, statusPath } from "./parameters.ts";
+import { NOTHING, type Route, type UserContext, userRoute } from "./route.ts";
 
 const ANSWERS = {
   200: {
@@ -15,43 +18,90 @@ const ANSWERS = {
 };
 
 /** When to ask again: often while things are about to move, less once it is clear that it takes a while. */
-function retryAfterSeconds(run: Run, now: number): number {
-  const ageMs = now - run.queuedAt.getTime();
+function retryAfterSeconds(queuedAt: number, now: number): number {
+  const ageMs = now - queuedAt;
   if (ageMs < 15_000) return 1;
   return ageMs < 120_000 ? 2 : 5;
 }
 
-/** A run as an answer; one that is live says when to ask again. */
-export function runAnswer(run: Run, status: number, headers: Readonly<Record<string, string>> = {}): Answer {
-  const live = !isTerminal(run.status);
-  const answer = {
-    etag: etagOf(run),
-    "cache-control": "private, no-cache",
-    ...(live ? { "retry-after": String(retryAfterSeconds(run, Date.now())) } : {}),
-    ...headers,
+/** What answers of one revision of a run have in common. */
+interface RenderedRun {
+  readonly etag: string;
+  readonly json: string;
+  readonly isLive: boolean;
+  readonly queuedAt: number;
+}
+
+/** The cache gives the same object until the run changes. */
+const rendered = new WeakMap<RunView, RenderedRun>();
+
+function render(run: RunView): RenderedRun {
+  const known = rendered.get(run);
+  if (known) return known;
+  const made = {
+    etag: etagOf(run.revision),
+    json: JSON.stringify(wireRun(run)),
+    isLive: !isTerminal(run.status),
+    queuedAt: Date.parse(run.queuedAt),
   };
-  return status === 304 ? { status, headers: answer } : { status, headers: answer, json: wireRun(run) };
+  rendered.set(run, made);
+  return made;
 }
 
-function etagOf(run: Run): string {
-  return `W/"${run.revision}"`;
+/** A run as an answer; one that is live says when to ask again. */
+export function runAnswer(run: RunView, status: number, more: Readonly<Record<string, string>> = {}): Answer {
+  const { etag, json, isLive, queuedAt } = render(run);
+  const headers: Record<string, string> = { etag, "cache-control": "private, no-cache", ...more };
+  if (isLive) headers["retry-after"] = String(retryAfterSeconds(queuedAt, Date.now()));
+  if (status === 304) return { status, headers };
+  return { status, headers, raw: { type: "application/json; charset=utf-8", content: json } };
 }
 
-function knows(request: IncomingMessage, run: Run): boolean {
-  const tags = request.headers["if-none-match"]?.split(",").map((tag) => tag.trim()) ?? [];
-  const etag = etagOf(run);
+function etagOf(revision: number): string {
+  return `W/"${revision}"`;
+}
+
+/** The tags that a client has. `*` is any. */
+function knownTags({ headers }: IncomingMessage): readonly string[] {
+  const text = headers["if-none-match"];
+  return text === undefined ? [] : text.split(",").map((tag) => tag.trim());
+}
+
+function isKnown(tags: readonly string[], etag: string): boolean {
   return tags.some((tag) => tag === "*" || tag === etag || tag === etag.slice(2));
 }
 
-async function answerRun(
-  services: Services,
-  user: string,
-  id: string,
-  request: IncomingMessage,
-): Promise<Answer> {
-  const run = await services.store.runs.get(user, id);
+type Context = UserContext<unknown, unknown>;
+
+async function answerRun(context: Context, id: string): Promise<Answer> {
+  const { services, user, request, record } = context;
+  record.fields.run_id = id;
+  const tags = knownTags(request);
+  const waited = await waitFor(context, id, tags);
+  const run = await cached(record, waited ?? services.reads.run(user, id));
   if (!run) throw notFound("run");
-  return runAnswer(run, knows(request, run) ? 304 : 200);
+  const status = isKnown(tags, render(run).etag) ? 304 : 200;
+  return runAnswer(run, status, waited ? { "preference-applied": `wait=${wantedWaitSeconds(request)}` } : {});
+}
+
+/** What is there once the run has changed, when the client asked for that and there is room for one more who waits. */
+async function waitFor(
+  context: Context,
+  id: string,
+  tags: readonly string[],
+): Promise<Found<RunView> | null> {
+  const { services, user, request, record } = context;
+  const seconds = wantedWaitSeconds(request);
+  if (seconds === 0) return null;
+  const begunAt = performance.now();
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  request.socket.once("close", leave);
+  const isSeen = tags.length === 0 ? null : ({ revision }: RunView) => isKnown(tags, etagOf(revision));
+  const found = await services.waits.wait({ user, id, isSeen, waitMs: seconds * 1_000, gone: gone.signal });
+  request.socket.off("close", leave);
+  record.waitedMs = performance.now() - begunAt;
+  return found;
 }
 
 const status = userRoute(
@@ -61,13 +111,12 @@ const status = userRoute(
     summary: "Ask where a run stands",
     pathSchema: statusPath,
     querySchema: NOTHING,
+    headers: preferHeader,
     answers: ANSWERS,
     errors: [],
+    longerMs: (request) => wantedWaitSeconds(request) * 1_000,
   },
-  async ({ services, user, path, request, note }) => {
-    note({ run_id: path.run_id });
-    return await answerRun(services, user, path.run_id, request);
-  },
+  (context) => answerRun(context, context.path.run_id),
 );
 
 const show = userRoute(
@@ -77,13 +126,12 @@ const show = userRoute(
     summary: "Show a run",
     pathSchema: runPath,
     querySchema: NOTHING,
+    headers: preferHeader,
     answers: ANSWERS,
     errors: [],
+    longerMs: (request) => wantedWaitSeconds(request) * 1_000,
   },
-  async ({ services, user, path, request, note }) => {
-    note({ run_id: path.id });
-    return await answerRun(services, user, path.id, request);
-  },
+  (context) => answerRun(context, context.path.id),
 );
 
 export const STATUS_ROUTES: readonly Route[] = [status, show];

@@ -1,4 +1,4 @@
-import type { Book, ChapterOutline } from "@mythic/runs";
+import type { BookView, WholeBookView } from "@mythic/runs/cache";
 import { z } from "zod";
 import { failureSchema, timeSchema } from "./shared.ts";
 
@@ -40,7 +40,7 @@ export const wholeBookSchema = bookSchema
   .extend({ chapters: z.array(chapterSchema) })
   .meta({ id: "WholeBook", description: "A book with its chapters; there are none until it is ready." });
 
-export function wireBook(book: Book): z.infer<typeof bookSchema> {
+export function wireBook(book: BookView): z.infer<typeof bookSchema> {
   return {
     id: book.id,
     status: book.status,
@@ -55,19 +55,16 @@ export function wireBook(book: Book): z.infer<typeof bookSchema> {
     characters: book.characters,
     warnings: [...book.warnings],
     error: book.error && { code: book.error.code, detail: book.error.detail },
-    created_at: book.createdAt.toISOString(),
-    ready_at: book.readyAt?.toISOString() ?? null,
+    created_at: book.createdAt,
+    ready_at: book.readyAt,
     revision: book.revision,
     links: { self: `/books/${book.id}` },
   };
 }
 
-export function wireWholeBook(
-  book: Book,
-  outlines: readonly ChapterOutline[],
-): z.infer<typeof wholeBookSchema> {
-  const chapters = outlines.map(({ id, index, title, path, kind, start, length }) => {
-    return { id, index, title, path: [...path], kind, start, length };
-  });
-  return { ...wireBook(book), chapters };
+export function wireWholeBook({ book, chapters }: WholeBookView): z.infer<typeof wholeBookSchema> {
+  return {
+    ...wireBook(book),
+    chapters: chapters.map((chapter) => ({ ...chapter, path: [...chapter.path] })),
+  };
 }

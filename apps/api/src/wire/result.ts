@@ -1,4 +1,4 @@
-import type { Book, RecipeResult, Run } from "@mythic/runs";
+import type { BookView, ResultView, RunView } from "@mythic/runs/cache";
 import { z } from "zod";
 import { methodOf, methodSchema, runSchema } from "./run.ts";
 
@@ -45,7 +45,7 @@ export const resultSchema = z
   .meta({ id: "Result" });
 
 /** The facts of a book that results show; nothing of a book that was deleted. */
-export function bookFacts(book: Book | null): z.infer<typeof resultSchema>["book"] {
+export function bookFacts(book: BookView | null): z.infer<typeof resultSchema>["book"] {
   return {
     title: book?.title ?? null,
     authors: [...(book?.authors ?? [])],
@@ -54,9 +54,9 @@ export function bookFacts(book: Book | null): z.infer<typeof resultSchema>["book
 }
 
 export function wireResult(
-  run: Run,
-  book: Book | null,
-  results: readonly RecipeResult[],
+  run: RunView,
+  book: BookView | null,
+  results: readonly ResultView[],
 ): z.infer<typeof resultSchema> {
   const recipes = results.map((result) => [result.recipe, wireRecipe(result)] as const);
   return {
@@ -69,7 +69,7 @@ export function wireResult(
   };
 }
 
-function wireRecipe({ whole, chapters, next, coverage }: RecipeResult): z.infer<typeof recipeResultSchema> {
+function wireRecipe({ whole, chapters, next, coverage }: ResultView): z.infer<typeof recipeResultSchema> {
   return {
     whole,
     chapters: chapters.map(({ chapter: { id, index, title, path }, state, value }) => {

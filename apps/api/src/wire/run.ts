@@ -1,4 +1,4 @@
-import type { Run } from "@mythic/runs";
+import type { RunView } from "@mythic/runs/cache";
 import { z } from "zod";
 import { failureSchema, timeSchema } from "./shared.ts";
 
@@ -58,13 +58,11 @@ export const runSchema = z
   })
   .meta({ id: "Run" });
 
-const time = (date: Date | null) => date?.toISOString() ?? null;
-
-export function methodOf(run: Pick<Run, "model">): z.infer<typeof methodSchema> {
+export function methodOf(run: Pick<RunView, "model">): z.infer<typeof methodSchema> {
   return run.model === null ? "offline" : "model";
 }
 
-export function wireRun(run: Run): z.infer<typeof runSchema> {
+export function wireRun(run: RunView): z.infer<typeof runSchema> {
   const self = `/runs/${run.id}`;
   return {
     id: run.id,
@@ -86,13 +84,13 @@ export function wireRun(run: Run): z.infer<typeof runSchema> {
     },
     failures: run.failures.map(({ step, unit, code, detail }) => ({ step, unit, code, detail })),
     error: run.error && { code: run.error.code, detail: run.error.detail },
-    queued_at: run.queuedAt.toISOString(),
-    running_at: time(run.runningAt),
-    cancelling_at: time(run.cancellingAt),
-    succeeded_at: time(run.succeededAt),
-    partial_at: time(run.partialAt),
-    failed_at: time(run.failedAt),
-    cancelled_at: time(run.cancelledAt),
+    queued_at: run.queuedAt,
+    running_at: run.runningAt,
+    cancelling_at: run.cancellingAt,
+    succeeded_at: run.succeededAt,
+    partial_at: run.partialAt,
+    failed_at: run.failedAt,
+    cancelled_at: run.cancelledAt,
     revision: run.revision,
     links: {
       self,

@@ -9,6 +9,7 @@ import { freePort } from "@mythic/testing/free-port";
 import { startProcess, type TestProcess } from "@mythic/testing/process";
 import { waitFor } from "@mythic/testing/wait";
 import { type WireRun as Run, runSchema } from "../../src/wire.ts";
+import { COMPILED } from "../mythic.ts";
 
 const API = join(import.meta.dirname, "../../../api/src/main.ts");
 const WORKER = join(import.meta.dirname, "../../../worker/src/main.ts");
@@ -60,6 +61,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     OPENAI_BASE_URL: model.baseUrl,
     MYTHIC_MODEL: "gpt-5-mini",
     HOST: "127.0.0.1",
+    ...COMPILED,
     ...options.env,
   };
   const workers: TestProcess[] = [];

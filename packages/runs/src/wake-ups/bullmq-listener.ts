@@ -43,10 +43,12 @@ export class BullMqListener implements Listener {
     const { redisUrl, onError } = this.#parts;
     const redis = connectRedis(redisUrl, "queue-consumer", { onError });
     this.#connections.push(redis);
-    const duplicate = redis.duplicate.bind(redis);
+    // A server's and a Cluster's take different options, which are BullMQ's to choose.
+    const connection: { duplicate: (...options: never[]) => QueueConnection } = redis;
+    const duplicate = connection.duplicate.bind(redis);
     // BullMQ makes a copy for its blocking reads. It is kept, to be ended also when Redis does not answer.
-    redis.duplicate = (override) => {
-      const copy = duplicate(override);
+    connection.duplicate = (...options) => {
+      const copy = duplicate(...options);
       copy.on("error", onError);
       this.#connections.push(copy);
       return copy;

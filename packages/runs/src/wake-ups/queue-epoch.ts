@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { QueueConnection } from "./queue-connection.ts";
+import { QUEUE_PREFIX } from "./step-jobs.ts";
 
-/** Holds a random value as long as the queue's Redis keeps what it is given. */
-const EPOCH_KEY = "mythic:epoch";
+/** Holds a random value as long as the queue's Redis keeps what it is given: of a Cluster the server that has the queue. */
+const EPOCH_KEY = `${QUEUE_PREFIX}:epoch`;
 
 /** Notices that Redis lost what was in it: then the key is gone, or another process has set it anew. */
 export class QueueEpoch {

@@ -3,8 +3,8 @@ import type { WakeUp } from "../wake-ups.ts";
 
 /** The queue, as Bull Board shows it. */
 export const QUEUE_NAME = "mythic-steps";
-/** All keys of the queue begin with this. */
-export const QUEUE_PREFIX = "mythic";
+/** All keys of the queue begin with this. In braces, so that a Cluster has them in one slot, as the scripts of BullMQ need. */
+export const QUEUE_PREFIX = "{mythic}";
 
 /** What is in a job: ids and nothing else, as the queue may be lost or read by others. */
 export interface StepJobData {

@@ -101,7 +101,7 @@ describe("the wake-ups of BullMQ, in particular", () => {
     const delivered: string[] = [];
     await redis.flushall();
     await wakeUps.wake([wakeUp("step")]);
-    await redis.hset("mythic:mythic-steps:step-d1", "data", '{"step":1}');
+    await redis.hset("{mythic}:mythic-steps:step-d1", "data", '{"step":1}');
     wakeUps.listen(async (stepId) => {
       delivered.push(stepId);
       return { state: "done" };

@@ -1,11 +1,14 @@
 export { checkRedis, OLDEST_REDIS, type RedisHealth } from "./check-redis.ts";
+export type { BreakerSnapshot, BreakerState, CircuitBreaker } from "./circuit-breaker.ts";
 export { closeRedis } from "./close-redis.ts";
-export {
-  type ConnectOptions,
-  connectRedis,
-  type RedisConnectionKind,
-  waitForRedis,
-} from "./connect-redis.ts";
-export { type RedisAddress, type RedisSettings, redisAddress } from "./redis-address.ts";
-export { RedisError, toRedisError } from "./redis-error.ts";
+export { type ConnectOptions, connectRedis } from "./connect-redis.ts";
+export type { RedisConnectionKind } from "./connection-policies.ts";
+export { type GuardedRedis, type GuardOptions, openGuardedRedis } from "./guarded-redis.ts";
+export { isRedisAddress, type RedisAddress, type RedisSettings, redisAddress } from "./redis-address.ts";
+export type { RedisConnection } from "./redis-connection.ts";
+export { RedisError, RedisTimeout, RedisUnavailable, toRedisError } from "./redis-error.ts";
+export { ADDRESS_FORMS } from "./redis-target.ts";
 export { reportErrors } from "./report-errors.ts";
+export { primariesOf } from "./servers.ts";
+export { connectTracking } from "./tracking.ts";
+export { waitForRedis } from "./wait-for-redis.ts";

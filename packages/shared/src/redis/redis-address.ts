@@ -1,4 +1,16 @@
-/** Where a Redis is, as a URL: `redis://user:password@host:port/db`, or `rediss:` for TLS. */
+import { parseRedisAddress } from "./redis-target.ts";
+
+/**
+ * Where a Redis is, as a URL:
+ * - `redis://user:password@host:6379/0`: one server
+ * - `redis+sentinel://user:password@host:26379,host/name/0`: the primary that these Sentinels know by that name. Sentinels
+ *   with credentials of their own take them from `?sentinel_username=…&sentinel_password=…`
+ * - `redis+cluster://user:password@host:6379,host`: a Cluster, through any of its servers
+ *
+ * With `rediss` instead of `redis` all of it goes over TLS. `?replicas=true` lets the replicas of a Sentinel's primary or of a
+ * Cluster answer reads. It is part of the address because only whoever runs Redis knows whether there are replicas and how far
+ * they lag: a replica may still return what was changed or deleted a moment ago.
+ */
 export type RedisAddress = string;
 
 export interface RedisSettings {
@@ -22,14 +34,12 @@ export function redisAddress(settings: RedisSettings): RedisAddress | null {
   return `redis://${credentials}${name}:${port}/${db}`;
 }
 
-/**
- * Checks an address before anything connects to it.
- *
- * @throws TypeError which does not show the address, as there may be a password in it
- */
-export function assertRedisAddress(address: RedisAddress): void {
-  const protocol = URL.canParse(address) ? new URL(address).protocol : null;
-  if (protocol !== "redis:" && protocol !== "rediss:") {
-    throw new TypeError("The address of Redis must be a URL that begins with redis: or rediss:");
+/** Whether this is an address in one of the forms above. */
+export function isRedisAddress(text: string): boolean {
+  try {
+    parseRedisAddress(text);
+    return true;
+  } catch {
+    return false;
   }
 }

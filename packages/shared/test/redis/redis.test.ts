@@ -131,10 +131,10 @@ describe("the health of Redis", () => {
     const connections = KINDS.map((kind) => connect(kind).redis);
     for (const redis of connections) await waitForRedis(redis, 5_000);
     await server.pause();
-    for (const redis of connections) {
-      const before = performance.now();
-      const health = await checkRedis(redis);
-      expect(performance.now() - before).toBeLessThan(1_000);
+    const before = performance.now();
+    const healths = await Promise.all(connections.map((redis) => checkRedis(redis)));
+    expect(performance.now() - before).toBeLessThan(1_000);
+    for (const health of healths) {
       expect(health).toMatchObject({ reachable: false, latencyMs: null, version: null });
       expect(health.lastError).not.toBeNull();
     }

@@ -1,0 +1,4 @@
+import { describeCache } from "./cache.suite.ts";
+import { useSetUp } from "./set-up.ts";
+
+describeCache(useSetUp({ redis: "server", hasLocal: true }));
