@@ -9,8 +9,3 @@ export function cpuMs(pid: number): number {
   // Fields 14 and 15 of proc(5), counted from the third.
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
 }
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}

@@ -1,0 +1,73 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+export interface LoadOptions {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The status of every answer; another one ends the load with an error. */
+  readonly status: number;
+  readonly forMs: number;
+  readonly connections: number;
+}
+
+const HEAD_END = "\r\n\r\n";
+
+/**
+ * Asks for one address over and over, each connection anew after its last answer, and says how many answers there were.
+ * It writes to sockets itself, as a client of comfort would need more of the processor than the server that is measured.
+ */
+export async function loadServer(options: LoadOptions): Promise<number> {
+  const { hostname, port, pathname, host } = new URL(options.url);
+  const headers = Object.entries({ host, ...options.headers }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
+  const request = Buffer.from(`GET ${pathname} HTTP/1.1\r\n${headers.join("")}\r\n`, "latin1");
+  const endsAt = performance.now() + options.forMs;
+  const counts = await Promise.all(
+    Array.from({ length: options.connections }, async () => {
+      const socket = connect(Number(port), hostname).setNoDelay(true);
+      await once(socket, "connect");
+      try {
+        return await askUntil(socket, { request, endsAt, status: String(options.status) });
+      } finally {
+        socket.destroy();
+      }
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+interface Asking {
+  readonly request: Buffer;
+  readonly status: string;
+  readonly endsAt: number;
+}
+
+function askUntil(socket: Socket, { request, status, endsAt }: Asking): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  let answers = 0;
+  let arrived = Buffer.alloc(0);
+  socket.once("error", reject);
+  socket.once("close", () => reject(new Error("The server closed the connection.")));
+  socket.on("data", (bytes) => {
+    arrived = arrived.length === 0 ? bytes : Buffer.concat([arrived, bytes]);
+    const size = sizeOf(arrived);
+    if (size === null || arrived.length < size) return;
+    const got = arrived.toString("latin1", 9, 12);
+    if (got !== status) reject(new Error(`The server answered ${got}: ${arrived.toString("utf8")}`));
+    arrived = Buffer.alloc(0);
+    answers++;
+    if (performance.now() < endsAt) socket.write(request);
+    else resolve(answers);
+  });
+  socket.write(request);
+  return promise;
+}
+
+/** Bytes of the whole answer; null when its head has not arrived yet. */
+function sizeOf(answer: Buffer): number | null {
+  const head = answer.indexOf(HEAD_END);
+  if (head < 0) return null;
+  const length = /\r\ncontent-length: *(\d+)/i.exec(answer.toString("latin1", 0, head))?.[1] ?? "0";
+  return head + HEAD_END.length + Number(length);
+}

@@ -1,0 +1,233 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { freshDatabase } from "@mythic/testing/mongo";
+import { startRedis } from "@mythic/testing/redis";
+import { Redis } from "ioredis";
+import type { Bench } from "../bench.ts";
+import {
+  type ApiProcess,
+  Client,
+  createKey,
+  type Environment,
+  makeDataDir,
+  RATE_LIMITS,
+  startApi,
+} from "../measuring/api.ts";
+import { readCounter } from "../measuring/metrics.ts";
+import { cpuMs } from "../measuring/process-cpu.ts";
+import { atMost, defineRow, type Measured, MYTHIC } from "../row.ts";
+
+const USERS = 4;
+const SMOKE_USERS = 1;
+const RUNS_OF_A_USER = 50;
+const ROUND_SECONDS = 6;
+const SMOKE_SECONDS = 2;
+/** How long a status is kept. */
+const TTL_SECONDS = 30;
+const CHANGE_EVERY_SECONDS = 2;
+/** Of one process. */
+const CACHE_LOADS = "mythic_cache_loads_total";
+const CACHE_MISSES = "mythic_cache_misses_total";
+
+export const row = defineRow({
+  name: "polling",
+  measures:
+    "What the cache saves our own API under polling: reads of the store and processor time, with the cache as a share of without it.",
+  how: `${USERS} users ask for all of their ${RUNS_OF_A_USER} runs and the list of their books at once, once a second, of an API with the cache and of one without; a third changes a run every ${CHANGE_EVERY_SECONDS} s. Runs were first asked for spread over the ${TTL_SECONDS} s that a status is kept, so that as many expire in each round of ${ROUND_SECONDS} s. Reads with the cache are all its loads; without it, one for each request, which leaves out those of keys. Misses are those of run-status, expiries what Redis let expire. Both stores are measured at the same time.`,
+  bars: {
+    "SQLite: store reads, on ÷ off": atMost(0.05),
+    "SQLite: API CPU, on ÷ off": atMost(0.7),
+    "SQLite: misses ÷ (changes + expiries)": atMost(1),
+    "MongoDB: store reads, on ÷ off": atMost(0.05),
+    "MongoDB: API CPU, on ÷ off": atMost(0.7),
+    "MongoDB: misses ÷ (changes + expiries)": atMost(1),
+  },
+  async run(bench) {
+    await using dataDir = await makeDataDir();
+    const mongo = await bench.mongo();
+    const [sqlite, mongodb] = await Promise.all([
+      measure(bench, { MYTHIC_DATA_DIR: dataDir.path }),
+      mongo && measure(bench, { MONGODB_URL: freshDatabase(mongo.url) }),
+    ]);
+    return {
+      "SQLite: store reads, on ÷ off": figure(sqlite, ({ reads }) => reads),
+      "SQLite: API CPU, on ÷ off": figure(sqlite, ({ cpu }) => cpu),
+      "SQLite: misses ÷ (changes + expiries)": figure(sqlite, ({ misses }) => misses),
+      "MongoDB: store reads, on ÷ off": figure(mongodb, ({ reads }) => reads),
+      "MongoDB: API CPU, on ÷ off": figure(mongodb, ({ cpu }) => cpu),
+      "MongoDB: misses ÷ (changes + expiries)": figure(mongodb, ({ misses }) => misses),
+    };
+  },
+});
+
+interface Round {
+  readonly reads: number;
+  readonly cpu: number;
+  readonly misses: number;
+}
+
+function figure(rounds: readonly Round[] | null, sampleOf: (round: Round) => number): Measured {
+  if (rounds === null) return { figures: [], leftOut: "no MongoDB" };
+  return { figures: [{ contender: MYTHIC, samples: rounds.map(sampleOf) }] };
+}
+
+/** A user with runs that are polled. */
+interface Reader {
+  readonly key: string;
+  readonly runs: readonly string[];
+}
+
+async function measure(bench: Bench, store: Environment): Promise<readonly Round[]> {
+  await using stack = new AsyncDisposableStack();
+  const redis = stack.use(await startRedis({ args: ["--notify-keyspace-events", "Ex"] }));
+  const environment = { ...store, REDIS_URL: redis.url, RATE_LIMITS, LOG_LEVEL: "warn" };
+  const admin = await createKey(environment, "admin", "admin");
+  const writer = stack.use(await startApi(environment));
+  const cached = stack.use(await startApi(environment));
+  const uncached = stack.use(await startApi({ ...environment, MYTHIC_CACHE: "off" }));
+  const users = Array.from({ length: bench.size(USERS, SMOKE_USERS) }, (_, at) => `reader-${at}`);
+  const readers = await Promise.all(users.map((user) => prepareReader(environment, writer, user)));
+  const change = changeInTurn(writer, readers);
+  const warmUpMs = bench.size(TTL_SECONDS, SMOKE_SECONDS) * 1_000;
+  await Promise.all([cached, uncached].map((api) => beginInTurn(api, readers, warmUpMs)));
+  const expired = stack.use(await countExpiries(redis.url));
+  const forMs = bench.size(ROUND_SECONDS, SMOKE_SECONDS) * 1_000;
+  return await bench.repeat(async () => {
+    const expiredBefore = expired.count;
+    const [on, off, changes] = await Promise.all([
+      measurePolling(cached, { readers, admin, forMs }),
+      measurePolling(uncached, { readers, admin, forMs }),
+      atAPace(change, { everyMs: CHANGE_EVERY_SECONDS * 1_000, forMs }),
+    ]);
+    const expiries = expired.count - expiredBefore + on.expiries;
+    return {
+      reads: on.loads / off.requests,
+      cpu: on.cpuMs / off.cpuMs,
+      misses: on.misses / (changes + expiries),
+    };
+  });
+}
+
+/** Counts the statuses of runs that Redis lets expire. */
+async function countExpiries(redisUrl: string): Promise<AsyncDisposable & { readonly count: number }> {
+  const subscriber = new Redis(redisUrl);
+  let count = 0;
+  subscriber.on("message", (_channel, key) => {
+    if (key.includes(":v:run-status.")) count++;
+  });
+  await subscriber.subscribe("__keyevent@0__:expired");
+  return {
+    get count() {
+      return count;
+    },
+    [Symbol.asyncDispose]: async () => subscriber.disconnect(),
+  };
+}
+
+async function prepareReader(environment: Environment, writer: ApiProcess, user: string): Promise<Reader> {
+  const key = await createKey(environment, user, "user");
+  const client = new Client(writer.url, key);
+  const bookId = await client.uploadBook(`Tides of ${user}`, 3);
+  const runs: string[] = [];
+  for (let at = 0; at < RUNS_OF_A_USER; at++) runs.push(await client.startRun(bookId));
+  return { key, runs };
+}
+
+interface Counters {
+  readonly cpuMs: number;
+  readonly loads: number;
+  readonly misses: number;
+  readonly expiries: number;
+}
+
+interface Polling {
+  readonly readers: readonly Reader[];
+  readonly admin: string;
+  readonly forMs: number;
+}
+
+/** Each user asks for all of their runs and the list of their books at once, once a second. */
+async function measurePolling(
+  api: ApiProcess,
+  { readers, admin, forMs }: Polling,
+): Promise<Counters & { readonly requests: number }> {
+  const polls = readers.map((reader) => pollOf(api, reader));
+  const before = await readCounters(api, admin);
+  let requests = 0;
+  const poll = async (at: number) => {
+    const made = await polls[at % polls.length]?.();
+    requests += made ?? 0;
+  };
+  await atAPace(poll, { everyMs: 1_000 / polls.length, forMs });
+  const after = await readCounters(api, admin);
+  return {
+    requests,
+    cpuMs: after.cpuMs - before.cpuMs,
+    loads: after.loads - before.loads,
+    misses: after.misses - before.misses,
+    expiries: after.expiries - before.expiries,
+  };
+}
+
+/** The same, with more and more of the runs. */
+async function beginInTurn(api: ApiProcess, readers: readonly Reader[], forMs: number): Promise<void> {
+  const polls = readers.map((reader) => pollOf(api, reader));
+  const everyMs = 1_000 / polls.length;
+  const poll = async (at: number) => {
+    await polls[at % polls.length]?.((at * everyMs) / forMs);
+  };
+  await atAPace(poll, { everyMs, forMs });
+}
+
+/** Gives a function that polls this share of a user's runs, all without it, and answers how many requests that were. */
+function pollOf({ url }: ApiProcess, { key, runs }: Reader): (share?: number) => Promise<number> {
+  const client = new Client(url, key);
+  const paths = [...runs.map((run) => `/status/${run}`), "/books/my"];
+  return async (share = 1) => {
+    const some = paths.slice(0, Math.ceil(paths.length * share));
+    await Promise.all(some.map(async (path) => await (await client.ask("GET", path)).arrayBuffer()));
+    return some.length;
+  };
+}
+
+async function readCounters({ id, url }: ApiProcess, admin: string): Promise<Counters> {
+  const text = await (await new Client(url, admin).ask("GET", "/metrics")).text();
+  const ofStatus = { family: "run-status" };
+  return {
+    cpuMs: cpuMs(id),
+    loads: readCounter(text, CACHE_LOADS),
+    misses: readCounter(text, CACHE_MISSES, ofStatus),
+    expiries: readCounter(text, CACHE_MISSES, { ...ofStatus, reason: "expired" }),
+  };
+}
+
+/** Gives a task that changes the next run each time: all of them are cancelled and taken up again in turn. */
+function changeInTurn(api: ApiProcess, readers: readonly Reader[]): () => Promise<void> {
+  const changes = readers.flatMap(({ key, runs }) => {
+    const client = new Client(api.url, key);
+    const paths = runs.flatMap((run) => [`/runs/${run}/cancel`, `/runs/${run}/retry`]);
+    return paths.map((path) => async () => void (await (await client.ask("POST", path)).arrayBuffer()));
+  });
+  let next = 0;
+  return async () => await changes[next++ % changes.length]?.();
+}
+
+interface Pace {
+  /** Between the beginnings of two tasks. */
+  readonly everyMs: number;
+  readonly forMs: number;
+}
+
+/** Begins one task after the other at an even pace, whether or not earlier ones have ended. Answers how many were begun. */
+async function atAPace(task: (at: number) => Promise<void>, { everyMs, forMs }: Pace): Promise<number> {
+  const begun = performance.now();
+  const running: Promise<void>[] = [];
+  const failures: unknown[] = [];
+  for (let at = 0; at * everyMs < forMs; at++) {
+    const waitMs = begun + at * everyMs - performance.now();
+    if (waitMs > 0) await pause(waitMs);
+    running.push(task(at).catch((error: unknown) => void failures.push(error)));
+  }
+  await Promise.all(running);
+  if (failures.length > 0) throw failures[0];
+  return running.length;
+}
