@@ -56,7 +56,12 @@ class GcraRateLimiter implements RateLimiter {
 
   async limit(limits: readonly Limit[]): Promise<Decision> {
     const charges = chargesOf(limits, this.#place);
-    const decision = refuseForGood(charges) ?? this.#decideHere(charges) ?? (await this.#ask(charges));
+    let decision = refuseForGood(charges) ?? this.#decideHere(charges);
+    if (decision === null && isChunked(charges)) decision = await this.#askForChunks(charges);
+    if (decision === null) {
+      const shared = await this.#tiers.takeShared(charges, "take");
+      decision = this.#conclude(shared ?? this.#tiers.takeHere(charges, "take"));
+    }
     this.#onDecision(decision);
     return decision;
   }
@@ -96,11 +101,6 @@ class GcraRateLimiter implements RateLimiter {
   #decideHere(charges: readonly Charge[]): Decision | null {
     const decision = isChunked(charges) ? this.#chunks.spend(charges, "chunk") : null;
     return decision ?? this.#refusals.find(charges);
-  }
-
-  async #ask(charges: readonly Charge[]): Promise<Decision> {
-    if (isChunked(charges)) return await this.#askForChunks(charges);
-    return this.#conclude(await this.#tiers.take(charges, "take"));
   }
 
   /** Takes a chunk, or waits for one that others take. Where none is to be had, the call asks for its own cost. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { GuardedRedis } from "../redis/index.ts";
 import type { Charge } from "./charge.ts";
-import type { Adjustment, Purpose, Stake, Verdict } from "./gcra.ts";
+import type { Adjustment, Judgement, Purpose, Stake } from "./gcra.ts";
 import { ADJUST, TAKE } from "./gcra-script.ts";
 
 /** A script with what it is given. */
@@ -15,7 +15,7 @@ interface Call {
 const TAKE_DIGEST = digestOf(TAKE);
 const ADJUST_DIGEST = digestOf(ADJUST);
 
-/** The limits as all processes see them. Every function rejects when Redis is away. */
+/** The limits as all processes see them. */
 export class RedisTier {
   readonly #redis: GuardedRedis;
 
@@ -27,7 +27,8 @@ export class RedisTier {
     return this.#redis.breaker.state !== "closed";
   }
 
-  take(charges: readonly Charge[], purpose: Purpose, stakes: readonly Stake[]): Promise<Verdict> {
+  /** Null when Redis is away; why is known to its breaker. Never rejects. */
+  take(charges: readonly Charge[], purpose: Purpose, stakes: readonly Stake[]): Promise<Judgement | null> {
     const keys: string[] = [];
     let words: string = purpose;
     for (const { key, chargeMs, slackMs } of charges) {
@@ -35,27 +36,27 @@ export class RedisTier {
       words += ` ${chargeMs} ${slackMs}`;
     }
     for (const { creditMs, aheadMs } of stakes) words += ` ${creditMs} ${aheadMs}`;
-    return this.#run({ lua: TAKE, digest: TAKE_DIGEST, keys, words }, (reply) =>
-      readVerdict(reply, keys.length),
-    );
+    const call = { lua: TAKE, digest: TAKE_DIGEST, keys, words };
+    const read = (reply: unknown) => judgementOf(charges, reply);
+    // Every check goes through here, and each further promise costs as much as a key.
+    return this.#run(call).then(read, (error) => this.#runWhole(call, error).then(read, () => null));
   }
 
-  /** All keys are of one group. */
-  adjust(adjustments: readonly Adjustment[]): Promise<void> {
+  /** All keys are of one group. Rejects when Redis is away. */
+  async adjust(adjustments: readonly Adjustment[]): Promise<void> {
     const keys = adjustments.map(({ key }) => key);
     const words = adjustments.map(({ deltaMs, blockMs }) => `${deltaMs} ${blockMs}`).join(" ");
-    return this.#run({ lua: ADJUST, digest: ADJUST_DIGEST, keys, words }, () => undefined);
+    const call = { lua: ADJUST, digest: ADJUST_DIGEST, keys, words };
+    await this.#run(call).catch((error) => this.#runWhole(call, error));
   }
 
+  /** Rejects when Redis is away. */
   async forget(key: string): Promise<void> {
     await this.#redis.run((connection) => connection.del(key));
   }
 
-  #run<Outcome>(call: Call, read: (reply: unknown) => Outcome): Promise<Outcome> {
-    const { digest, keys, words } = call;
-    return this.#redis
-      .run((connection) => connection.evalsha(digest, keys.length, ...keys, words))
-      .then(read, async (error) => read(await this.#runWhole(call, error)));
+  #run({ digest, keys, words }: Call): Promise<unknown> {
+    return this.#redis.run((connection) => connection.evalsha(digest, keys.length, ...keys, words));
   }
 
   /** A Redis that has not seen the script since it started wants all of it once. */
@@ -65,9 +66,25 @@ export class RedisTier {
   }
 }
 
-function readVerdict(reply: unknown, limits: number): Verdict {
-  const [waitMs = 0, ...more] = (reply as readonly number[]).map((us) => us / 1_000);
-  return { waitMs, backlogsMs: more.slice(0, limits), blocksMs: more.slice(limits) };
+const NO_BLOCKS: readonly number[] = [];
+
+function judgementOf(charges: readonly Charge[], reply: unknown): Judgement {
+  const microseconds = reply as readonly number[];
+  const first = 1 + charges.length;
+  const backlogsMs = millisecondsOf(microseconds, 1, first);
+  const blocksMs =
+    microseconds.length > first ? millisecondsOf(microseconds, first, microseconds.length) : NO_BLOCKS;
+  return {
+    tier: "redis",
+    charges,
+    verdict: { waitMs: (microseconds[0] ?? 0) / 1_000, backlogsMs, blocksMs },
+  };
+}
+
+function millisecondsOf(microseconds: readonly number[], from: number, to: number): number[] {
+  const all: number[] = [];
+  for (let index = from; index < to; index += 1) all.push((microseconds[index] ?? 0) / 1_000);
+  return all;
 }
 
 /** As Redis names scripts. */

@@ -43,12 +43,8 @@ export class Tiers {
   ): Promise<Judgement | null> {
     const redis = this.#redis;
     if (charges.length === 0 || redis === null || redis.isAway) return NOBODY;
-    const ask = () =>
-      redis.take(charges, purpose, this.#stakes(claim, "redis")).then(
-        (verdict): Judgement => ({ tier: "redis", charges, verdict }),
-        () => null,
-      );
     if (!this.#local.isEmpty) this.#handOver(charges);
+    const ask = () => redis.take(charges, purpose, this.#stakes(claim, "redis"));
     return this.#handingOver === null ? ask() : this.#handingOver.then(ask);
   }
 
