@@ -17,7 +17,7 @@ const WARM_UP_MS = 5_000;
 export const row = defineRow({
   name: "status",
   measures:
-    "Server CPU of one GET /status/<run> with key and rate limit, as a share of what bare node:http needs to send the same bytes.",
+    "Server CPU of one GET /status/<run> with key and rate limit, as a share of what bare node:http needs to send the same body.",
   how: `${LOAD.connections} connections that ask anew after each answer, in turns of ${LOAD.forMs / 1_000} s after each server has warmed up for ${WARM_UP_MS / 1_000}; processor time as the system counts it for the server's process. 304 is the answer to the ETag. Bare minimum: node:http with a prepared buffer; express: res.json of a value, nothing else.`,
   bars: { [OK]: atMost(2.5), [UNCHANGED]: atMost(2.2) },
   async run(bench) {
