@@ -77,12 +77,20 @@ async function novel(bench: Bench): Promise<Uint8Array<ArrayBuffer>> {
   const corpus = process.env["MYTHIC_CORPUS"];
   if (corpus && count === CHAPTERS)
     return new Uint8Array(await readFile(join(corpus, "epub/se_pride-and-prejudice.epub")));
-  const paragraph = "The tide came in over the flats and the keeper wrote down the hour. ".repeat(12);
   const chapters = Array.from({ length: count }, (_, at) => ({
     title: `Chapter ${at + 1}`,
-    paragraphs: Array.from({ length: 12 }, (__, line) => `In hour ${at}.${line} ${paragraph}`),
+    paragraphs: Array.from({ length: 12 }, (__, part) => paragraphOf(at, part)),
   }));
   return new Uint8Array(await buildEpub({ title: "Tides", chapters }));
+}
+
+/** No sentence comes twice in a book, as whoever quotes one must be able to say which. */
+function paragraphOf(chapter: number, part: number): string {
+  return Array.from(
+    { length: 12 },
+    (_, line) =>
+      `In watch ${chapter}, glass ${part}, the keeper saw the tide come in and wrote down ${line} ships.`,
+  ).join(" ");
 }
 
 async function startAlone(environment: Environment): Promise<Deployment> {

@@ -38,8 +38,12 @@ function sha256Of(key: string): string {
   return hash("sha256", key, "hex");
 }
 
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** The 32 bits of a checksum as base64url. Written out, as each request has a key. */
 function checksum(text: string): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc32(text));
-  return bytes.toString("base64url");
+  const bits = crc32(text);
+  let digits = "";
+  for (const shift of [26, 20, 14, 8, 2]) digits += DIGITS[(bits >>> shift) & 63];
+  return digits + DIGITS[(bits << 4) & 63];
 }

@@ -63,7 +63,7 @@ class AnswersDue {
     const { socket } = response.req;
     const due = this.#bySocket.get(socket) ?? new Set();
     this.#bySocket.set(socket, due.add(response));
-    response.once("close", () => this.forget(response));
+    response.on("close", () => this.forget(response));
   }
 
   /** The one whose request has not arrived as a whole: always the last. */

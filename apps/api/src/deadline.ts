@@ -9,15 +9,18 @@ export const PATIENCE_MS = 4_500;
  *
  * @throws StoreUnavailableError when the time is up
  */
-export async function withPatience<Value>(work: Promise<Value>, patienceMs = PATIENCE_MS): Promise<Value> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new StoreUnavailableError(`The store did not answer within ${patienceMs} ms.`)),
-    patienceMs,
-  );
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function withPatience<Value>(work: Promise<Value>, patienceMs = PATIENCE_MS): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new StoreUnavailableError(`The store did not answer within ${patienceMs} ms.`)),
+      patienceMs,
+    );
+    const settle = <Outcome>(how: (outcome: Outcome) => void) => {
+      return (outcome: Outcome) => {
+        clearTimeout(timer);
+        how(outcome);
+      };
+    };
+    work.then(settle(resolve), settle(reject));
+  });
 }

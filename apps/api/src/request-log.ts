@@ -20,7 +20,7 @@ export function logRequest(
   response: ServerResponse,
   options: RequestLogOptions,
 ): void {
-  response.once("close", () => {
+  response.on("close", () => {
     const { logger, figures, slowMs } = options;
     const { id, fields, route, waitedMs, ms: allMs } = recordOf(request);
     const status = response.writableFinished ? response.statusCode : 499;

@@ -38,7 +38,8 @@ export function send(request: IncomingMessage, response: ServerResponse, answer:
   const record = recordOf(request);
   const body = bodyOf(answer);
   const headers: Record<string, string | number> = {
-    ...STATIC_HEADERS,
+    // A client updates what it has by the headers of "not modified": what it has bears these already.
+    ...(answer.status === 304 ? {} : STATIC_HEADERS),
     "x-request-id": record.id,
     ...record.headers,
     "server-timing": record.timing,

@@ -194,6 +194,27 @@ describe("an answer about a run", () => {
     expect(ended.headers.has("retry-after")).toBe(false);
   });
 
+  test.each([
+    ["with a query", (path: string) => `${path}?at=once`],
+    ["with an escape", (path: string) => path.replace("_", "%5F")],
+    ["with a slash in the end", (path: string) => `${path}/`],
+  ])("is the same for who writes its address %s", async (_name, written) => {
+    const path = `/status/${id}`;
+    const [usual, other] = await Promise.all([path, written(path)].map((at) => fetch(`${api.url}${at}`)));
+    const tell = async (response: Response | undefined) => [
+      response?.status,
+      [...(response?.headers.keys() ?? [])],
+      await response?.json(),
+    ];
+    expect(await tell(other)).toEqual(await tell(usual));
+  });
+
+  test.each(["run_0", "nothing", "RUN"])("is a problem for %s, which is no run", async (name) => {
+    const response = await fetch(`${api.url}/status/${name}`);
+    expect(response.status).toBe(404);
+    expect(response.headers.get("content-type")).toBe("application/problem+json; charset=utf-8");
+  });
+
   test("says what took how long", async () => {
     const response = await poll(api, id);
     expect(response.headers.get("server-timing")).toMatch(/^cache;dur=[\d.]+, total;dur=[\d.]+$/);

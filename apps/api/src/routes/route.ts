@@ -96,6 +96,8 @@ export interface UserContext<Path, Query> extends PublicContext<Path, Query> {
 
 /** A row of the table from which registration, validation, the OpenAPI document and half of the tests are made. */
 export interface Route extends Description<z.ZodObject, z.ZodObject> {
+  /** Method and path, in the log and in figures: `POST /runs`. */
+  readonly name: string;
   readonly access: Access;
   readonly limits: readonly PolicyName[];
   readonly answer: (call: Call) => Promise<Answer>;
@@ -106,8 +108,7 @@ export function publicRoute<Path extends z.ZodObject, Query extends z.ZodObject>
   description: Description<Path, Query>,
   handle: (context: PublicContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
 ): Route {
-  const answer = async (call: Call) => handle(checked(description, call));
-  return { ...description, access: "public", limits: [], answer };
+  return routeOf("public", description, async (call) => await handle(checked(description, call)));
 }
 
 /** A route that needs a key. It sees what belongs to the key's user, and nothing else. */
@@ -115,12 +116,7 @@ export function userRoute<Path extends z.ZodObject, Query extends z.ZodObject>(
   description: Description<Path, Query>,
   handle: (context: UserContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
 ): Route {
-  return {
-    ...description,
-    access: "user",
-    limits: limitsOf(description),
-    answer: answerOfUser(description, handle),
-  };
+  return routeOf("user", description, answerOfUser(description, handle));
 }
 
 /** A route that needs an admin's key, and is about the system and not about anyone's things. */
@@ -128,17 +124,23 @@ export function adminRoute<Path extends z.ZodObject, Query extends z.ZodObject>(
   description: Description<Path, Query>,
   handle: (context: UserContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
 ): Route {
-  return {
-    ...description,
-    access: "admin",
-    limits: limitsOf(description),
-    answer: answerOfUser(description, handle),
-  };
+  return routeOf("admin", description, answerOfUser(description, handle));
 }
 
-function limitsOf({ limits, method }: Pick<Description<z.ZodObject, z.ZodObject>, "limits" | "method">) {
-  return limits ?? (method === "get" ? (["reads"] as const) : (["writes"] as const));
+function routeOf<Path extends z.ZodObject, Query extends z.ZodObject>(
+  access: Access,
+  description: Description<Path, Query>,
+  answer: Route["answer"],
+): Route {
+  const { method, path, limits = access === "public" ? [] : USUAL_LIMITS[method] } = description;
+  return { ...description, name: `${method.toUpperCase()} ${path}`, access, limits, answer };
 }
+
+const USUAL_LIMITS: Readonly<Record<Method, readonly PolicyName[]>> = {
+  get: ["reads"],
+  post: ["writes"],
+  delete: ["writes"],
+};
 
 function answerOfUser<Path extends z.ZodObject, Query extends z.ZodObject>(
   description: Description<Path, Query>,

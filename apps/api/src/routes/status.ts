@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { isTerminal } from "@mythic/runs";
 import type { Found, RunView } from "@mythic/runs/cache";
 import { notFound } from "../errors.ts";
@@ -48,8 +47,14 @@ function render(run: RunView): RenderedRun {
   return made;
 }
 
+const NOTHING_MORE = {};
+
 /** A run as an answer; one that is live says when to ask again. */
-export function runAnswer(run: RunView, status: number, more: Readonly<Record<string, string>> = {}): Answer {
+export function runAnswer(
+  run: RunView,
+  status: number,
+  more: Readonly<Record<string, string>> = NOTHING_MORE,
+): Answer {
   const { etag, json, isLive, queuedAt } = render(run);
   const headers: Record<string, string> = { etag, "cache-control": "private, no-cache", ...more };
   if (isLive) headers["retry-after"] = String(retryAfterSeconds(queuedAt, Date.now()));
@@ -61,13 +66,10 @@ function etagOf(revision: number): string {
   return `W/"${revision}"`;
 }
 
-/** The tags that a client has. `*` is any. */
-function knownTags({ headers }: IncomingMessage): readonly string[] {
-  const text = headers["if-none-match"];
-  return text === undefined ? [] : text.split(",").map((tag) => tag.trim());
-}
-
-function isKnown(tags: readonly string[], etag: string): boolean {
+/** Whether a client has what bears this tag: it names it, with others perhaps, or `*`, which is any. */
+function isKnown(names: string | undefined, etag: string): boolean {
+  if (names === undefined || names === etag) return names === etag;
+  const tags = names.split(",").map((tag) => tag.trim());
   return tags.some((tag) => tag === "*" || tag === etag || tag === etag.slice(2));
 }
 
@@ -76,35 +78,30 @@ type Context = UserContext<unknown, unknown>;
 async function answerRun(context: Context, id: string): Promise<Answer> {
   const { services, user, request, record } = context;
   record.fields.run_id = id;
-  const tags = knownTags(request);
-  const waited = await waitFor(context, id, tags);
+  const seconds = wantedWaitSeconds(request);
+  const waited = seconds === 0 ? null : await waitFor(context, id, seconds);
   const run = await cached(record, waited ?? services.reads.run(user, id));
   if (!run) throw notFound("run");
-  const status = isKnown(tags, render(run).etag) ? 304 : 200;
-  return runAnswer(run, status, waited ? { "preference-applied": `wait=${wantedWaitSeconds(request)}` } : {});
+  const status = isKnown(request.headers["if-none-match"], render(run).etag) ? 304 : 200;
+  return runAnswer(run, status, waited ? { "preference-applied": `wait=${seconds}` } : NOTHING_MORE);
 }
 
-/** What is there once the run has changed, when the client asked for that and there is room for one more who waits. */
-async function waitFor(
-  context: Context,
-  id: string,
-  tags: readonly string[],
-): Promise<Found<RunView> | null> {
+/** What is there once the run has changed; null when there is no room for one more who waits. */
+async function waitFor(context: Context, id: string, seconds: number): Promise<Found<RunView> | null> {
   const { services, user, request, record } = context;
-  const seconds = wantedWaitSeconds(request);
-  if (seconds === 0) return null;
   const begunAt = performance.now();
   const gone = new AbortController();
   const leave = () => gone.abort();
   request.socket.once("close", leave);
-  const isSeen = tags.length === 0 ? null : ({ revision }: RunView) => isKnown(tags, etagOf(revision));
+  const names = request.headers["if-none-match"];
+  const isSeen = names === undefined ? null : ({ revision }: RunView) => isKnown(names, etagOf(revision));
   const found = await services.waits.wait({ user, id, isSeen, waitMs: seconds * 1_000, gone: gone.signal });
   request.socket.off("close", leave);
   record.waitedMs = performance.now() - begunAt;
   return found;
 }
 
-const status = userRoute(
+export const STATUS = userRoute(
   {
     method: "get",
     path: "/status/:run_id",
@@ -134,4 +131,4 @@ const show = userRoute(
   (context) => answerRun(context, context.path.id),
 );
 
-export const STATUS_ROUTES: readonly Route[] = [status, show];
+export const STATUS_ROUTES: readonly Route[] = [STATUS, show];

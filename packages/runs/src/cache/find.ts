@@ -14,7 +14,7 @@ export interface Found<Value> {
 
 /** What is needed of a family; `at` says which of its values is meant. */
 interface Family<At extends readonly unknown[], Value> {
-  peek(...at: At): Value | undefined;
+  exists(...at: At): Promise<boolean>;
   getOrSet(...call: readonly [...at: At, load: Load<Value>]): Promise<Value | undefined>;
 }
 
@@ -23,14 +23,17 @@ export type LoadNotes = Pick<LoadContext<unknown>, "setTtl" | "skip">;
 
 const NOT_CACHED: LoadNotes = { setTtl: () => undefined, skip: () => undefined };
 
+/** Values that this process was given before. Its memory gives the same object again, and Redis another one. */
+const known = new WeakSet<object>();
+
 /** Finds a value in the cache or loads it, and says which of the two it was. */
-export async function find<At extends readonly unknown[], Value>(
+export async function find<At extends readonly unknown[], Value extends object>(
   family: Family<At, Value> | undefined,
   at: readonly [...At],
   load: (notes: LoadNotes) => Promise<Value | null>,
 ): Promise<Found<Value>> {
   if (family === undefined) return { value: await load(NOT_CACHED), in: "uncached" };
-  let found: FoundIn = family.peek(...at) === undefined ? "redis" : "memory";
+  let found = null as FoundIn | null;
   const value = await family.getOrSet(...at, async (context) => {
     // Who gets a value although the load failed, or goes on, gets the one from before.
     found = "stale";
@@ -38,5 +41,8 @@ export async function find<At extends readonly unknown[], Value>(
     found = "store";
     return loaded;
   });
-  return { value: value ?? null, in: found };
+  if (value === undefined) return { value: null, in: found ?? "memory" };
+  found ??= known.has(value) ? "memory" : "redis";
+  known.add(value);
+  return { value, in: found };
 }
