@@ -175,7 +175,7 @@ function describeFaults(own: TestMongo): void {
 
     test("a server that freezes in the middle of an upload is noticed in time", async () => {
       const upload = async function* (): AsyncGenerator<Uint8Array> {
-        yield* pieces(Buffer.alloc(3_000_000));
+        yield* pieces(Buffer.alloc(2_200_000));
         await own.pause();
         yield* pieces(Buffer.alloc(3_000_000));
       };
