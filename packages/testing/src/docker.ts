@@ -36,7 +36,8 @@ export async function startContainer(container: GenericContainer): Promise<Docke
     // Containers listen on IPv4; `localhost` may be looked up as ::1 first.
     host: host === "localhost" ? "127.0.0.1" : host,
     async pause() {
-      await docker.pause();
+      // A busy machine may not get all processes to stop in time; then none is.
+      await docker.pause().catch(() => docker.pause());
     },
     async resume() {
       await docker.unpause();

@@ -2,12 +2,13 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { CallLog, type CallOutcome, type RecordedCall } from "./fake-openai/call-log.ts";
-import { compose } from "./fake-openai/compose.ts";
+import { type Composed, compose } from "./fake-openai/compose.ts";
+import { type RateLimits, RateWindow } from "./fake-openai/rate-limits.ts";
 import { type ChatRequest, readChatRequest } from "./fake-openai/request.ts";
 import { type Rule, RuleBook, type ScriptedRule } from "./fake-openai/rule.ts";
 import { send } from "./fake-openai/send.ts";
 
-export type { ChatRequest, RecordedCall, Rule, ScriptedRule };
+export type { ChatRequest, RateLimits, RecordedCall, Rule, ScriptedRule };
 
 export interface FakeOpenAiOptions {
   /** A free one without it. */
@@ -18,6 +19,8 @@ export interface FakeOpenAiOptions {
   readonly apiKey?: string;
   /** What `GET /v1/models` lists. */
   readonly models?: readonly string[];
+  /** What is more gets 429 with `retry-after`; `x-ratelimit-*` tells what is left. Nothing is limited without them. */
+  readonly limits?: RateLimits;
 }
 
 /** An endpoint that speaks OpenAI's protocol over real HTTP and answers at once, for nothing, and always the same. */
@@ -31,25 +34,41 @@ export interface FakeOpenAi extends AsyncDisposable {
   /** The most calls that were on their way at once. */
   readonly mostAtOnce: number;
   script(rule: Rule): ScriptedRule;
+  /** From now on; null lifts them. */
+  limit(limits: RateLimits | null): void;
   close(): Promise<void>;
+}
+
+/** A request and what will be answered. */
+interface Arrived {
+  readonly request: ChatRequest;
+  readonly rule: Rule | null;
+  readonly composed: Composed;
+  readonly arrivedAt: number;
 }
 
 export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<FakeOpenAi> {
   const rules = new RuleBook();
   const log = new CallLog();
+  let window = options.limits === undefined ? null : new RateWindow(options.limits);
 
   async function complete(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const text = await readText(incoming);
     const arrivedAt = performance.now();
     const request = readChatRequest(JSON.parse(text));
     if (request === null) {
-      sendError(response, { status: 400, message: "A model and messages are needed." });
-      return;
+      return sendError(response, { status: 400, message: "A model and messages are needed." });
     }
-    const end = log.open(request, incoming.headers);
+    const rule = rules.take(request);
+    const composed = compose(request, rule);
+    const tokens = composed.usage.total_tokens;
+    const end = log.open({ request, headers: incoming.headers, arrivedAt, tokens });
+    if (window !== null && !isWithin(window, { tokens, arrivedAt }, response)) {
+      return end("limited");
+    }
     const gone = whenGone(response);
     try {
-      end(await reply({ request, arrivedAt }, response, gone));
+      end(await reply({ request, rule, composed, arrivedAt }, response, gone));
     } catch (error) {
       end(gone.aborted ? "aborted" : "failed");
       if (!gone.aborted) throw error;
@@ -57,15 +76,13 @@ export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<
   }
 
   async function reply(
-    { request, arrivedAt }: { readonly request: ChatRequest; readonly arrivedAt: number },
+    { request, rule, composed, arrivedAt }: Arrived,
     response: ServerResponse,
     gone: AbortSignal,
   ): Promise<CallOutcome> {
-    const rule = rules.take(request);
     const does = rule?.does;
     const latencyMs = rule?.latencyMs ?? options.latencyMs ?? 0;
-    const composed = compose(request, rule);
-    // Composed first, so that the answer leaves when it should and not some milliseconds of work later.
+    // Composed before, so that the answer leaves when it should and not some milliseconds of work later.
     const waitMs = latencyMs - (performance.now() - arrivedAt);
     if (waitMs > 0) await pause(waitMs, undefined, { signal: gone });
     if (does?.kind === "hang" && does.after === undefined) await once(gone, "abort");
@@ -96,9 +113,7 @@ export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<
     } else if (incoming.method === "POST" && pathname === "/v1/chat/completions") {
       await complete(incoming, response);
     } else if (incoming.method === "GET" && pathname === "/v1/models") {
-      const models = options.models ?? ["fake-model"];
-      const data = models.map((id) => ({ id, object: "model", created: 0, owned_by: "fake" }));
-      sendJson(response, 200, { object: "list", data });
+      sendJson(response, 200, { object: "list", data: listModels(options.models) });
     } else {
       sendError(response, { status: 404, message: `Unknown request URL: ${incoming.method} ${pathname}` });
     }
@@ -132,9 +147,29 @@ export async function startFakeOpenAi(options: FakeOpenAiOptions = {}): Promise<
       return log.mostAtOnce;
     },
     script: (rule) => rules.add(rule),
+    limit(limits) {
+      window = limits === null ? null : new RateWindow(limits);
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Says what is left of the limits, and answers where that is not enough. */
+function isWithin(
+  window: RateWindow,
+  { tokens, arrivedAt }: { readonly tokens: number; readonly arrivedAt: number },
+  response: ServerResponse,
+): boolean {
+  const { retryAfterMs, headers } = window.admit(tokens, arrivedAt);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  if (retryAfterMs === null) return true;
+  sendError(response, { status: 429, message: "Rate limit reached.", code: "rate_limit_exceeded" });
+  return false;
+}
+
+function listModels(models: readonly string[] = ["fake-model"]): object[] {
+  return models.map((id) => ({ id, object: "model", created: 0, owned_by: "fake" }));
 }
 
 function whenGone(response: ServerResponse): AbortSignal {

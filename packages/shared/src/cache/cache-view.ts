@@ -61,12 +61,12 @@ export class CacheView<Defined extends Families> implements Cache<Defined> {
 
   deleteByPattern(pattern: string): Promise<number> {
     const { path, invalidator } = this.#parts;
-    return invalidator.removeMatching({ path, family: null, glob: pattern });
+    return invalidator.removeMatching({ path, scope: null, family: null, glob: pattern });
   }
 
-  clear(family: string | null = null): Promise<number> {
+  clear(family: string | null = null, of: Scope | null = null): Promise<number> {
     const { path, invalidator } = this.#parts;
-    return invalidator.removeMatching({ path, family, glob: null });
+    return invalidator.removeMatching({ path, scope: of && scopeText(of), family, glob: null });
   }
 
   namespace(name: string): Cache<Defined> {

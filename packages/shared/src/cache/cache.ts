@@ -35,8 +35,8 @@ export interface Cache<Defined extends Families> {
    * Keys of more than 200 characters are hashed, and so match by their family only.
    */
   deleteByPattern(pattern: string): Promise<number>;
-  /** Removes all values, or those of the family with this name. Answers how many there were, as far as that is known. */
-  clear(family?: string): Promise<number>;
+  /** Removes all values, or those of the family with this name, or of them one scope's. Answers how many there were, as far as that is known. */
+  clear(family?: string, scope?: Scope): Promise<number>;
   /** The same families with values of their own. What is removed here reaches into it. */
   namespace(name: string): Cache<Defined>;
   /** Counts of all processes, and what Redis says. */

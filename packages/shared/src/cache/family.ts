@@ -24,6 +24,8 @@ export interface FamilyOptions<Kind extends ScopeKind, Args extends readonly unk
   readonly negativeTtlMs?: number;
   /** How long past its TTL a value may be served when the source fails or is slow. */
   readonly graceMs?: number;
+  /** How long a value that Redis does not hold is kept in memory at most, as nobody tells of its changes. As for all families unless told. */
+  readonly aloneTtlMs?: number;
   /** True states that nothing is served past its TTL, so there is no grace. */
   readonly hard?: boolean;
   /** A load that takes longer is not waited for when there is a value in its grace. It goes on behind the scenes. */
@@ -54,6 +56,8 @@ export interface CacheFamily<Kind extends ScopeKind, Args extends readonly unkno
   /** Null: that there is nothing is not remembered. */
   readonly negativeTtlMs: number | null;
   readonly graceMs: number;
+  /** Null: as for all families. */
+  readonly aloneTtlMs: number | null;
   readonly softTimeoutMs: number | null;
   readonly hardTimeoutMs: number | null;
   readonly earlyRefresh: boolean;
@@ -94,6 +98,7 @@ export function defineFamily<Value, Kind extends ScopeKind, Args extends readonl
     ttlMs,
     negativeTtlMs: options.negativeTtlMs ?? null,
     graceMs,
+    aloneTtlMs: options.aloneTtlMs ?? null,
     softTimeoutMs: options.softTimeoutMs ?? null,
     hardTimeoutMs: options.hardTimeoutMs ?? null,
     earlyRefresh: options.earlyRefresh ?? false,

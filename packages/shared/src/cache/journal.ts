@@ -10,7 +10,7 @@ export class Journal {
 
   /** `prefix`: of all keys of the cache, which are removed when there is too much to remember. */
   constructor(prefix: string) {
-    const selection = { path: "", family: null, glob: null };
+    const selection = { path: "", scope: null, family: null, glob: null };
     this.#everything = { kind: "matching", prefix, selection };
   }
 

@@ -134,7 +134,8 @@ export class Tiers {
     }
     this.drop(key);
     const tags = tagKeys.map((tagKey) => this.#tags.alone(tagKey));
-    const alone = endingBy(this.now() + this.#aloneTtlMs, { ...entry, tags, isAlone: true }, family.graceMs);
+    const aloneTtlMs = family.aloneTtlMs ?? this.#aloneTtlMs;
+    const alone = endingBy(this.now() + aloneTtlMs, { ...entry, tags, isAlone: true }, family.graceMs);
     this.#keep(key, alone);
     return true;
   }

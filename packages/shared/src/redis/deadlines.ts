@@ -62,7 +62,8 @@ export class Deadlines {
     this.#current = round;
     this.#dueAt = at + this.#roundMs;
     // What has arrived is read before the round ends.
-    setTimeout(() => setImmediate(() => this.#end()), this.#dueAt - performance.now()).unref();
+    const leftMs = Math.max(0, this.#dueAt - performance.now());
+    setTimeout(() => setImmediate(() => this.#end()), leftMs).unref();
     return round;
   }
 

@@ -62,6 +62,20 @@ describe("a value that only this process has", () => {
     expect(notes.peek("ann", "long")).toBeUndefined();
   });
 
+  test("is kept as long as its family says that it may be, be it longer or shorter than others", async () => {
+    const redis = await nowhere();
+    const { notes, clock } = openAlone({ redis }, { aloneTtlMs: HOUR / 2 });
+    await notes.set("ann", "1", { text: "hello" });
+    clock.advance(HOUR / 2 - 1);
+    expect(notes.peek("ann", "1")).toEqual({ text: "hello" });
+    clock.advance(1);
+    expect(notes.peek("ann", "1")).toBeUndefined();
+    const short = openAlone({ redis, aloneTtlMs: HOUR }, { aloneTtlMs: 500 });
+    await short.notes.set("ann", "1", { text: "hello" });
+    short.clock.advance(500);
+    expect(short.notes.peek("ann", "1")).toBeUndefined();
+  });
+
   test("is in its grace after that, when the source fails", async () => {
     const { notes, clock } = openAlone({ aloneTtlMs: 1_000 }, { graceMs: 10_000 });
     await notes.set("ann", "1", { text: "old" });

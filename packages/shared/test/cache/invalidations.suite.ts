@@ -235,6 +235,21 @@ export function describeInvalidations(setUp: SetUp): void {
       expect(await cache.clear()).toBe(1);
       expect(await cache.clear()).toBe(0);
     });
+
+    test("of one user in a family leaves other users and other families, and whoever is called much alike", async () => {
+      const other = noteFamily({ name: "other" });
+      const cache = await setUp.open({ notes: noteFamily(), other });
+      const { notes } = cache.families;
+      const users = ["ann", "anna", "joann", "*", "x/ann"];
+      for (const user of users) await notes.set(user, "1", { text: user });
+      await cache.families.other.set("ann", "1", { text: "another" });
+      expect(await cache.clear("notes", { user: "ann" })).toBe(1);
+      expect(await cache.clear("notes", { user: "*" })).toBe(1);
+      const left = users.filter((user) => user !== "ann" && user !== "*");
+      for (const user of left) expect(await notes.get(user, "1")).toEqual({ text: user });
+      expect(await notes.get("ann", "1")).toBeUndefined();
+      expect(await cache.families.other.get("ann", "1")).toEqual({ text: "another" });
+    });
   });
 
   describe("expire", () => {

@@ -132,7 +132,7 @@ export function describeLoads(setUp: SetUp): void {
     });
 
     test("does not try a failing source with every call [ThrottleDurationWorks]", async () => {
-      const { notes } = await openNotes(setUp, { graceMs: MINUTE }, { failureTtlMs: 50 });
+      const { notes } = await openNotes(setUp, { graceMs: MINUTE }, { failureTtlMs: 500 });
       const source = new Source();
       await notes.set("ann", "1", { text: "old" });
       clock.advance(MINUTE + 1);

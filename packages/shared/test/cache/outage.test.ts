@@ -196,7 +196,7 @@ describe("what was invalidated in the dark", () => {
     expect(journal.size).toBe(10_000);
     journal.note({ kind: "value", key: "test:c:{s}:v:notes.1:one more" });
     expect(journal.take(10)).toEqual([
-      { kind: "matching", prefix: "test:c:", selection: { path: "", family: null, glob: null } },
+      { kind: "matching", prefix: "test:c:", selection: { path: "", scope: null, family: null, glob: null } },
     ]);
     expect(journal.size).toBe(0);
   });

@@ -68,9 +68,11 @@ function contentFor(request: ChatRequest, behaviour: Behaviour | undefined): str
     case undefined:
     case "cut":
     case "filter":
+    case "garbage":
     case "hang":
     case "refuse":
     case "status":
+    case "trickle":
     case "truncate":
     case "wrong_quotation":
       return goodContent(request, behaviour?.kind === "wrong_quotation");

@@ -14,6 +14,10 @@ export type Behaviour =
   | { readonly kind: "cut"; readonly after: "nothing" | "headers" | number }
   /** Nothing is ever sent, or nothing more after the headers or that many bytes of the body. */
   | { readonly kind: "hang"; readonly after?: "headers" | number }
+  /** After that many bytes of the body, or the whole events among them, nothing but spaces or comments, for ever. */
+  | { readonly kind: "trickle"; readonly after: number; readonly everyMs: number }
+  /** Status 200 and a body that is no completion. */
+  | { readonly kind: "garbage"; readonly body: string; readonly contentType?: string }
   /** Half of the answer with `finish_reason: "length"`. */
   | { readonly kind: "truncate" }
   | { readonly kind: "refuse"; readonly text?: string }

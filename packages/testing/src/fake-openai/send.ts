@@ -21,11 +21,17 @@ export interface Delivery {
 /** Sends the answer whole or streamed, up to where the rule says that it breaks off. True when all of it was sent. */
 export async function send(response: ServerResponse, delivery: Delivery): Promise<boolean> {
   const { request, rule, gone } = delivery;
+  const does = rule?.does;
+  if (does?.kind === "garbage") {
+    response.setHeader("content-type", does.contentType ?? "text/html").end(does.body);
+    return true;
+  }
   const pieces = request.stream ? streamPieces(delivery) : [wholeBody(delivery)];
   response.setHeader("content-type", request.stream ? "text/event-stream" : "application/json");
   response.setHeader("x-request-id", delivery.id.replace("chatcmpl-", "req_"));
+  if (does?.kind === "trickle")
+    await trickle(response, { delivery, body: wholeUpTo(pieces, does.after), everyMs: does.everyMs });
   if (!request.stream) response.setHeader("content-length", Buffer.byteLength(pieces.join("")));
-  const does = rule?.does;
   if (does?.kind === "cut" || does?.kind === "hang") {
     await sendBeginning(response, pieces.join(""), typeof does.after === "number" ? does.after : 0);
     if (does.kind === "hang") await forever(gone);
@@ -38,6 +44,32 @@ export async function send(response: ServerResponse, delivery: Delivery): Promis
   }
   response.end();
   return true;
+}
+
+/** Sends something that is no answer, until the client has gone. */
+async function trickle(response: ServerResponse, { delivery, body, everyMs }: Trickle): Promise<never> {
+  await sendBeginning(response, body, Buffer.byteLength(body));
+  for (;;) {
+    response.write(delivery.request.stream ? ": still at work\n\n" : " ");
+    await pause(everyMs, undefined, { signal: delivery.gone });
+  }
+}
+
+/** So many events of a stream as fit; of a body that comes whole its beginning. */
+function wholeUpTo(pieces: readonly string[], bytes: number): string {
+  if (pieces.length === 1) return pieces.join("").slice(0, bytes);
+  let body = "";
+  for (const piece of pieces) {
+    if (Buffer.byteLength(body + piece) > bytes) break;
+    body += piece;
+  }
+  return body;
+}
+
+interface Trickle {
+  readonly delivery: Delivery;
+  readonly body: string;
+  readonly everyMs: number;
 }
 
 async function sendBeginning(response: ServerResponse, body: string, bytes: number): Promise<void> {
