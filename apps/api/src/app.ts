@@ -4,6 +4,7 @@ import express, { type Express, type Request, type RequestHandler, type Response
 import { answerRoute, report, requireHost } from "./answer-route.ts";
 import { BOARD_PATH, createBoard } from "./board.ts";
 import { Problem } from "./errors.ts";
+import { createOpenAi, OPENAI_PATH } from "./openai/router.ts";
 import { logRequest } from "./request-log.ts";
 import { ROUTES } from "./routes/index.ts";
 import type { Services } from "./routes/route.ts";
@@ -59,6 +60,7 @@ function createExpress({ services, queue, boardWrite }: AppOptions): Express {
     next();
   });
   for (const [path, allowed] of allowedMethods()) app.all(path, refuseMethod(allowed));
+  app.use(OPENAI_PATH, createOpenAi(services));
   app.use(BOARD_PATH, createBoard({ services, queue, write: boardWrite }));
   app.use(() => {
     throw new Problem("not_found", "There is nothing at this address.");

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { ClientGone, type ErrorCode, Problem } from "./errors.ts";
 import { fieldErrors } from "./field-errors.ts";
 
-/** Bytes of a JSON body. The largest that makes sense is far below. */
+/** Bytes of a JSON body, unless a route says otherwise. The largest that makes sense is far below. */
 const MOST_JSON_BYTES = 64 * 1024;
 
 export interface Patience {
@@ -63,6 +63,7 @@ export function mediaType(request: IncomingMessage): string {
 export async function readJson<Schema extends z.ZodType>(
   request: IncomingMessage,
   schema: Schema,
+  mostBytes = MOST_JSON_BYTES,
 ): Promise<z.infer<Schema>> {
   if (mediaType(request) !== "application/json") {
     throw new Problem("unsupported_media_type", "Send Content-Type: application/json.");
@@ -72,8 +73,7 @@ export async function readJson<Schema extends z.ZodType>(
   let bytes = 0;
   for await (const piece of readBody(request, JSON_PATIENCE)) {
     bytes += piece.length;
-    if (bytes > MOST_JSON_BYTES)
-      throw new Problem("too_large", `A JSON body has ${MOST_JSON_BYTES} bytes at most.`);
+    if (bytes > mostBytes) throw new Problem("too_large", `A JSON body has ${mostBytes} bytes at most.`);
     pieces.push(piece);
   }
   return checkShape(parseJson(Buffer.concat(pieces)), schema);

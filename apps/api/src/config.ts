@@ -1,9 +1,8 @@
+import { answerSettings, answersConfigOf } from "@mythic/llm";
 import { cacheConfigOf, cacheSettings } from "@mythic/runs/cache";
 import {
   type Environment,
   logSettings,
-  modelOf,
-  modelSettings,
   readSettings,
   redisSettings,
   redisUrlOf,
@@ -19,7 +18,7 @@ export const apiSettings = z.object({
   ...storeSettings,
   ...redisSettings,
   ...cacheSettings,
-  ...modelSettings,
+  ...answerSettings,
   ...logSettings,
   /** Where to listen. */
   PORT: wholeNumber(0, 65_535).default(3_000),
@@ -46,7 +45,7 @@ export const apiSettings = z.object({
 
 export type ApiConfig = ReturnType<typeof readApiConfig>;
 
-/** @throws SettingsError naming every variable that cannot be used */
+/** @throws SettingsError or ConfigurationError naming every variable that cannot be used */
 export function readApiConfig(environment: Environment) {
   const settings = readSettings(apiSettings, environment);
   const cache = cacheConfigOf(settings);
@@ -58,7 +57,7 @@ export function readApiConfig(environment: Environment) {
     dataDir: settings.MYTHIC_DATA_DIR,
     queueRedisUrl: redisUrlOf(settings, "queue"),
     cache,
-    model: modelOf(settings),
+    answers: answersConfigOf(settings),
     boardWrite: settings.MYTHIC_BOARD_WRITE,
     maxBookBytes: settings.MAX_BOOK_BYTES,
     maxUserBytes: settings.MAX_USER_BYTES,

@@ -19,6 +19,7 @@ export const ERRORS = {
   no_keys: { status: 401, title: "No key was made yet" },
   admin_required: { status: 403, title: "An admin's key is needed" },
   forbidden_origin: { status: 403, title: "Other sites may not do this" },
+  model_not_configured: { status: 404, title: "No model is configured" },
   not_found: { status: 404, title: "There is no such thing" },
   method_not_allowed: { status: 405, title: "The method is not allowed here" },
   request_timeout: { status: 408, title: "The request took too long to arrive", passing: true },

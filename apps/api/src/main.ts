@@ -1,3 +1,4 @@
+import { ConfigurationError, createSealer, openConfiguredAnswers } from "@mythic/llm";
 import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { runUntilSignalled } from "@mythic/runs/process";
 import { SettingsError } from "@mythic/runs/settings";
@@ -12,7 +13,7 @@ try {
   await run(readApiConfig(process.env));
 } catch (error) {
   process.exitCode = 1;
-  if (!(error instanceof SettingsError)) throw error;
+  if (!(error instanceof SettingsError || error instanceof ConfigurationError)) throw error;
   process.stderr.write(`The API cannot start with these settings:\n${error.message}\n`);
 }
 
@@ -23,12 +24,20 @@ function run(config: ApiConfig): Promise<void> {
     logger.warn({ connection: name }, "this connection uses the development password; set one in .env");
   }
   return runUntilSignalled(async (stack) => {
-    const opened = stack.use(await openStore(config));
-    const { cache: cacheConfig, queueRedisUrl } = config;
+    const { cache: cacheConfig, queueRedisUrl, answers: answersConfig } = config;
+    const sealer = createSealer(answersConfig.encryptionKeys);
+    const opened = stack.use(await openStore({ ...config, sealer }));
     const caching = stack.use(
       await openCaching({ config: cacheConfig, store: config, log: logger, reads: true }),
     );
     const store = announceChanges(opened, caching.cache);
+    const answers = await openConfiguredAnswers(answersConfig, {
+      store,
+      caching,
+      ttlMs: cacheConfig.answersTtlMs,
+      instances: config.instances,
+    });
+    if (answers !== null) stack.use(answers);
     const onError = (error: unknown) => logger.warn({ err: error }, "queue");
     const bullMq =
       queueRedisUrl === null ? null : await openBullMqWakeUps({ redisUrl: queueRedisUrl, onError });
@@ -37,7 +46,8 @@ function run(config: ApiConfig): Promise<void> {
       config,
       store,
       wakeUps,
-      model: config.model?.name ?? null,
+      model: answersConfig.model,
+      answers,
       logger,
       cache: caching.cache,
       cacheRedis: caching.redis,
@@ -47,10 +57,7 @@ function run(config: ApiConfig): Promise<void> {
     });
     stack.defer(() => api.close());
     const { url } = api;
-    logger.info(
-      { url, store: store.kind, wakeUps: wakeUps.kind, model: config.model?.name ?? null },
-      "api started",
-    );
+    logger.info({ url, store: store.kind, wakeUps: wakeUps.kind, model: answersConfig.model }, "api started");
   });
 }
 

@@ -117,7 +117,11 @@ async function submitMarked(services: Services, book: Book, wanted: MarkedWanted
     id: mark === null ? id : id.slice(0, -mark.length) + mark,
     bookId: book.id,
     recipes: wanted.recipes,
-    options: { maxCost: wanted.options.max_cost, fresh: wanted.options.fresh },
+    options: {
+      maxCost: wanted.options.max_cost,
+      fresh: wanted.options.fresh,
+      ...(wanted.options.service_tier === null ? {} : { serviceTier: wanted.options.service_tier }),
+    },
     model: services.model,
   });
 }

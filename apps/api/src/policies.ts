@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export type PolicyName = "reads" | "writes" | "uploads" | "runs" | "logins";
+export type PolicyName = "reads" | "writes" | "uploads" | "runs" | "completions" | "logins";
 
 /** So much in a period. */
 export interface Policy {
@@ -21,10 +21,18 @@ export const POLICIES: Policies = {
   writes: { limit: 120, periodMs: MINUTE },
   uploads: { limit: 60, periodMs: HOUR },
   runs: { limit: 120, periodMs: HOUR },
+  completions: { limit: 600, periodMs: MINUTE },
   logins: { limit: 10, periodMs: MINUTE },
 };
 
-export const NO_POLICIES: Policies = { reads: null, writes: null, uploads: null, runs: null, logins: null };
+export const NO_POLICIES: Policies = {
+  reads: null,
+  writes: null,
+  uploads: null,
+  runs: null,
+  completions: null,
+  logins: null,
+};
 
 const UNITS: Readonly<Record<string, number>> = { s: SECOND, min: MINUTE, h: HOUR, d: 24 * HOUR };
 const MOST = 1_000_000_000;
@@ -45,6 +53,7 @@ const tableSchema = z.strictObject({
   writes: policySchema.default(POLICIES.writes),
   uploads: policySchema.default(POLICIES.uploads),
   runs: policySchema.default(POLICIES.runs),
+  completions: policySchema.default(POLICIES.completions),
   logins: policySchema.default(POLICIES.logins),
 });
 

@@ -20,13 +20,15 @@ export function logRequest(
   response: ServerResponse,
   options: RequestLogOptions,
 ): void {
+  // Routers of routers take their part of it away.
+  const { url = "" } = request;
   response.on("close", () => {
     const { logger, figures, slowMs } = options;
     const { id, fields, route, waitedMs, ms: allMs } = recordOf(request);
     const status = response.writableFinished ? response.statusCode : 499;
     const isSlow = allMs - waitedMs >= slowMs;
     figures.count({ route, status, ms: allMs - waitedMs, isSlow });
-    const path = pathOf(request);
+    const path = pathOf(url);
     const level = isSlow ? "warn" : FREQUENT.test(path) && status < 500 ? "debug" : "info";
     if (!logger.isLevelEnabled(level)) return;
     const ms = Math.round(allMs * 10) / 10;
@@ -37,7 +39,7 @@ export function logRequest(
   });
 }
 
-function pathOf({ url = "" }: IncomingMessage): string {
+function pathOf(url: string): string {
   const end = url.indexOf("?");
   return url.slice(0, Math.min(end < 0 ? url.length : end, MOST_PATH_LENGTH));
 }

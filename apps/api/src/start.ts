@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
+import type { OpenAnswers } from "@mythic/llm";
 import { Dispatcher, type Store, type WakeUps } from "@mythic/runs";
 import { Reads, type RunCache } from "@mythic/runs/cache";
 import { openRateLimiter } from "@mythic/shared/rate-limit";
@@ -62,6 +63,8 @@ export interface ApiParts {
   readonly dispatcher?: Dispatcher;
   /** The name of the model that answers new runs; null for the offline methods. */
   readonly model: string | null;
+  /** The way to the models; null or left out where none is configured. */
+  readonly answers?: OpenAnswers | null;
   readonly logger: Logger;
   /** The roles of Redis; null or left out where none is configured. */
   readonly queueRedis?: GuardedRedis | null;
@@ -143,6 +146,7 @@ function createServices(parts: ApiParts, closing: AbortSignal): Services {
     store,
     advancer,
     model,
+    answers: parts.answers ?? null,
     uploads: {
       maxBookBytes: config.maxBookBytes ?? MAX_BOOK_BYTES,
       maxUserBytes: config.maxUserBytes ?? MAX_USER_BYTES,

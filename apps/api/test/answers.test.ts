@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { Upstream, Upstreams } from "@mythic/llm";
 import { redisUrl } from "@mythic/testing/redis";
 import { z } from "zod";
 import { ROUTES } from "../src/routes/index.ts";
@@ -39,7 +40,17 @@ describe("what the document says of answers", () => {
   let document: z.infer<typeof documentSchema>;
   let asked: readonly Asked[];
   beforeAll(async () => {
-    api = await startTestApi({ redisUrl: await redisUrl() });
+    // Nobody is asked there.
+    const upstream = new Upstream({
+      name: "none",
+      baseUrl: "http://127.0.0.1:1/v1",
+      apiKey: "k",
+      models: ["m"],
+    });
+    api = await startTestApi({
+      redisUrl: await redisUrl(),
+      models: { upstreams: new Upstreams([upstream]) },
+    });
     document = documentSchema.parse(await (await fetch(`${api.url}/openapi.json`)).json());
     asked = await askEverything(api);
   });
@@ -130,6 +141,14 @@ async function askEverything(api: TestApi): Promise<readonly Asked[]> {
   for (const query of ["family=book", "family=nothing", "all=false"]) {
     await ask("delete", "/cache", fetch(`${api.url}/cache?${query}`, { method: "DELETE" }));
   }
+  await get("/usage", "/usage");
+  await get("/usage", "/usage?from=tomorrow");
+  for (const query of ["all=true", "all=false"]) {
+    await ask("delete", "/answers", fetch(`${api.url}/answers?${query}`, { method: "DELETE" }));
+  }
+  const request = { model: "m", messages: [{ role: "user", content: "Hello." }] };
+  await ask("post", "/answers/explain", post(api, "/answers/explain", request));
+  await ask("post", "/answers/explain", post(api, "/answers/explain", {}));
   await get("/metrics", "/metrics");
   await get("/books/my", "/books/my?limit=2");
   await get("/books/my", "/books/my?limit=x");

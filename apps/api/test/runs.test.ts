@@ -97,7 +97,7 @@ describe("runs", () => {
     const response = await fetch(`${api.url}/runs`, { method: "POST", body: form });
     expect(response.status).toBe(202);
     const run = runSchema.parse(await response.json());
-    expect(run.options).toEqual({ max_cost: null, fresh: true });
+    expect(run.options).toEqual({ max_cost: null, fresh: true, service_tier: null });
     const made = await fetch(`${api.url}/books/${run.book_id}`);
     expect(await made.json()).toMatchObject({ file_name: "one.txt", status: "stored" });
   });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type AnswersConfig, openConfiguredAnswers } from "@mythic/llm";
 import { findRecipe } from "@mythic/recipes";
 import { type Book, type Chapter, Dispatcher, type Role, type Run, type Store } from "@mythic/runs";
 import { announceChanges, type Caching, openCaching } from "@mythic/runs/cache";
@@ -18,6 +19,16 @@ import { runSchema } from "../src/wire/run.ts";
 import { problemSchema } from "../src/wire/shared.ts";
 
 const CACHE = { logLevel: "debug", answersTtlMs: 3_600_000 } as const;
+
+const NO_MODEL: AnswersConfig = {
+  model: null,
+  upstreams: null,
+  secret: null,
+  encryptionKeys: [],
+  reuseMs: 0,
+  userLimits: { tokensPerDay: null, costPerDay: null },
+  sharedBooks: new Set(),
+};
 
 export interface TestApi extends AsyncDisposable {
   readonly url: string;
@@ -39,6 +50,8 @@ export interface TestApiOptions extends Partial<Omit<ApiParts, "config">> {
   readonly redisUrl?: string;
   /** Works on the store of this one, and shares its keys in Redis. To be closed before it. */
   readonly beside?: TestApi;
+  /** The endpoints that answer, and how; without it there is no model. */
+  readonly models?: Partial<AnswersConfig>;
   /** Everything is read from the store. */
   readonly isUncached?: boolean;
   /** Looks at the store, below the cache, or puts something around it. */
@@ -47,7 +60,8 @@ export interface TestApiOptions extends Partial<Omit<ApiParts, "config">> {
 
 /** The API on a free port, over an SQLite store of its own, without a worker: tests do the worker's part themselves. */
 export async function startTestApi(options: TestApiOptions = {}): Promise<TestApi> {
-  const { config, beside, redisUrl = null, isUncached, wrapStore = (store) => store, ...parts } = options;
+  const { config, beside, redisUrl = null, isUncached, wrapStore = (store) => store, ...rest } = options;
+  const { models, ...parts } = rest;
   const directory = beside?.directory ?? (await mkdtemp(join(tmpdir(), "mythic-api-")));
   const opened = wrapStore(options.store ?? (await openStore({ dataDir: directory })));
   const wakeUps = options.wakeUps ?? openLocalWakeUps();
@@ -67,6 +81,9 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
   if (caching.redis !== null) await caching.cache?.ready(5_000);
   const store = announceChanges(opened, caching.cache);
   const dispatcher = new Dispatcher({ store, wakeUps, onError: () => undefined });
+  const answers =
+    models &&
+    (await openConfiguredAnswers({ ...NO_MODEL, ...models }, { store, caching, ttlMs: CACHE.answersTtlMs }));
   const api = await startApi({
     wakeUps,
     dispatcher,
@@ -75,6 +92,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     cache: caching.cache,
     cacheRedis: caching.redis,
     namespace: caching.namespace,
+    ...(answers ? { answers } : {}),
     ...parts,
     store,
     config: { host: "127.0.0.1", port: 0, ...config },
@@ -84,6 +102,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
     if (!open) return;
     open = false;
     await api.close();
+    await answers?.[Symbol.asyncDispose]();
     await wakeUps[Symbol.asyncDispose]();
     await caching[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();

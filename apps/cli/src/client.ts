@@ -7,14 +7,19 @@ import { CliError, EXIT } from "./cli-error.ts";
 import { printable } from "./terminal.ts";
 import {
   bookSchema,
+  erasedSchema,
+  explanationSchema,
   pageOf,
   problemSchema,
   resultSchema,
   runSchema,
+  usageSchema,
   type WireBook,
+  type WireExplanation,
   type WirePage,
   type WireResult,
   type WireRun,
+  type WireUsage,
 } from "./wire.ts";
 
 export interface ClientOptions {
@@ -32,6 +37,7 @@ export interface NewRun {
   /** Nano-dollars. */
   readonly maxCost: number | null;
   readonly fresh: boolean;
+  readonly flex: boolean;
 }
 
 /** A Markdown file as the server names it. */
@@ -54,7 +60,7 @@ const BUSY = [429, 502, 503, 504];
 const PAGE = 100;
 
 interface Call {
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly body?: FormData | string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -90,8 +96,10 @@ export class Client {
     return this.#json(await this.#send({ path: `books/${encodeURIComponent(id)}` }), bookSchema);
   }
 
-  async startRun({ bookId, recipes, maxCost, fresh }: NewRun): Promise<WireRun> {
-    const body = { book_id: bookId, recipes, options: { max_cost: maxCost, fresh } };
+  async startRun({ bookId, recipes, maxCost, fresh, flex }: NewRun): Promise<WireRun> {
+    // An older server does not know the field.
+    const tier = flex ? { service_tier: "flex" } : {};
+    const body = { book_id: bookId, recipes, options: { max_cost: maxCost, fresh, ...tier } };
     const headers = { "content-type": "application/json", "idempotency-key": randomUUID() };
     const call = { method: "POST", path: "runs", body: JSON.stringify(body), headers } as const;
     return this.#json(await this.#send(call), runSchema);
@@ -134,6 +142,23 @@ export class Client {
     const response = await this.#send({ path: `runs/${encodeURIComponent(id)}/result${query}` });
     const named = /filename="?([^";]+)"?/.exec(response.headers.get("content-disposition") ?? "")?.[1];
     return { fileName: safeFileName(named) ?? `${recipe ?? "result"}.md`, markdown: await response.text() };
+  }
+
+  /** Why a request, given as JSON, would not be answered by what is kept. `user` null: the key's. */
+  async explain(request: string, user: string | null): Promise<WireExplanation> {
+    const headers = { "content-type": "application/json" };
+    const path = `answers/explain${queryOf({ user })}`;
+    return this.#json(await this.#send({ method: "POST", path, body: request, headers }), explanationSchema);
+  }
+
+  /** Removes texts of answers; how many calls they were of. */
+  async eraseAnswers(which: Readonly<Record<string, string | null>>): Promise<number> {
+    const call = { method: "DELETE", path: `answers${queryOf(which)}` } as const;
+    return (await this.#json(await this.#send(call), erasedSchema)).erased;
+  }
+
+  async usage(query: Readonly<Record<string, string | null>>): Promise<WireUsage> {
+    return this.#json(await this.#send({ path: `usage${queryOf(query)}` }), usageSchema);
   }
 
   async #page<Item>(

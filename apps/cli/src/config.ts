@@ -1,13 +1,6 @@
+import { answerSettings, answersConfigOf } from "@mythic/llm";
 import { cacheConfigOf, cacheSettings } from "@mythic/runs/cache";
-import {
-  logSettings,
-  modelOf,
-  modelSettings,
-  readSettings,
-  redisSettings,
-  storeSettings,
-  wholeNumber,
-} from "@mythic/runs/settings";
+import { logSettings, readSettings, redisSettings, storeSettings, wholeNumber } from "@mythic/runs/settings";
 import { z } from "zod";
 import type { Terminal } from "./terminal.ts";
 
@@ -16,27 +9,25 @@ export const cliSettings = z.object({
   ...storeSettings,
   ...redisSettings,
   ...cacheSettings,
-  ...modelSettings,
+  ...answerSettings,
   LOG_LEVEL: logSettings.LOG_LEVEL.unwrap().default("silent"),
   /** The API to talk to. Without it everything happens in this process. */
-  MYTHIC_SERVER: modelSettings.OPENAI_BASE_URL,
+  MYTHIC_SERVER: answerSettings.OPENAI_BASE_URL,
   MYTHIC_KEY: z.string().min(1).optional(),
   WORKER_CONCURRENCY: wholeNumber(1, 1_000).default(8),
   WORKER_DRAIN_MS: wholeNumber(0, 3_600_000).default(20_000),
-  ANSWER_REUSE_DAYS: wholeNumber(0, 3_650).default(30),
 });
 
 export type CliConfig = ReturnType<typeof readCliConfig>;
 
-/** @throws SettingsError naming every variable that cannot be used */
+/** @throws SettingsError or ConfigurationError naming every variable that cannot be used */
 export function readCliConfig(environment: Terminal["environment"]) {
   const settings = readSettings(cliSettings, environment);
   return {
     mongodbUrl: settings.MONGODB_URL ?? null,
     dataDir: settings.MYTHIC_DATA_DIR,
     cache: cacheConfigOf(settings),
-    model: modelOf(settings),
-    answerReuseMs: settings.ANSWER_REUSE_DAYS * 24 * 3_600_000,
+    answers: answersConfigOf(settings),
     concurrency: settings.WORKER_CONCURRENCY,
     drainMs: settings.WORKER_DRAIN_MS,
     logLevel: settings.LOG_LEVEL,

@@ -51,7 +51,7 @@ async function connectEmbedded(terminal: Terminal, config: CliConfig, work: bool
   const client = new Client({ server: stack.url, key: stack.key, signal: terminal.interruption });
   return {
     client,
-    embedded: { focus: (bookId) => stack.focus(bookId), model: config.model?.name ?? null },
+    embedded: { focus: (bookId) => stack.focus(bookId), model: config.answers.model },
     [Symbol.asyncDispose]: () => stack.close(),
   };
 }

@@ -1,12 +1,12 @@
 import { makeApiKey } from "@mythic/api/api-key";
 import { NO_POLICIES } from "@mythic/api/policies";
 import { startApi } from "@mythic/api/start";
+import { createStepModel, openConfiguredAnswers } from "@mythic/llm";
 import { openLocalWakeUps } from "@mythic/runs/wake-ups";
 import { startWorker } from "@mythic/worker/start";
 import { pino } from "pino";
 import type { CliConfig } from "./config.ts";
 import { FocusedStore } from "./focused-store.ts";
-import { openModel } from "./open-model.ts";
 import { openStoreFor } from "./open-store.ts";
 
 /** The whole of Mythic inside this process: SQLite, wake-ups without a queue, an API on a free port of the loopback address. */
@@ -34,7 +34,7 @@ export async function startEmbedded(
   await using stack = new AsyncDisposableStack();
   const logger = pino({ name: "mythic", level: config.logLevel }, process.stderr);
   const place = { mongodbUrl: null, dataDir: config.dataDir };
-  const opened = stack.use(await openStoreFor(place, config.cache, logger));
+  const opened = stack.use(await openStoreFor(place, config, logger));
   const { key, id, sha256, lastFour } = makeApiKey();
   const focused = new FocusedStore(opened.store, {
     id,
@@ -48,8 +48,16 @@ export async function startEmbedded(
   const { store } = focused;
   const wakeUps = stack.use(openLocalWakeUps());
   if (work) {
-    const model = openModel(config, store.ledger);
-    const { concurrency } = config;
+    const { concurrency, answers } = config;
+    const open = await openConfiguredAnswers(answers, {
+      store,
+      // Who works by itself has nobody to share with but the ledger.
+      caching: { cache: null, redis: null, namespace: "mythic" },
+      ttlMs: config.cache.answersTtlMs,
+      callsAtOnce: concurrency,
+    });
+    if (open !== null) stack.use(open);
+    const model = open && createStepModel({ ...answers, ...open });
     const drainMs = Math.min(DRAIN_MS, config.drainMs);
     const worker = startWorker({ store, wakeUps, model, logger, concurrency, drainMs });
     stack.defer(() => worker.close());
@@ -58,7 +66,7 @@ export async function startEmbedded(
     config: { host: "127.0.0.1", port: 0, policies: NO_POLICIES },
     store,
     wakeUps,
-    model: config.model?.name ?? null,
+    model: config.answers.model,
     logger,
   });
   stack.defer(() => api.close());

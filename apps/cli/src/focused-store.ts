@@ -19,6 +19,7 @@ export class FocusedStore {
       steps: inner.steps,
       ledger: inner.ledger,
       replies: inner.replies,
+      secrets: inner.secrets,
       keys: onlyKey(key),
       dispatch: {
         expireLeases: (maxCrashes) => dispatch.expireLeases(maxCrashes),

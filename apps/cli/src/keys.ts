@@ -11,10 +11,10 @@ const USER = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 
 /** Opens the configured store for one piece of work. */
 export async function withStore(terminal: Terminal, work: (store: Store) => Promise<void>): Promise<void> {
-  const { mongodbUrl, dataDir, cache, logLevel } = readCliConfig(terminal.environment);
-  const log = pino({ name: "mythic", level: logLevel }, process.stderr);
+  const config = readCliConfig(terminal.environment);
+  const log = pino({ name: "mythic", level: config.logLevel }, process.stderr);
   try {
-    await using opened = await openStoreFor({ mongodbUrl, dataDir }, cache, log);
+    await using opened = await openStoreFor(config, config, log);
     await work(opened.store);
   } catch (error) {
     if (!(error instanceof StoreUnavailableError)) throw error;

@@ -1,3 +1,4 @@
+import { createSealer } from "@mythic/llm";
 import type { Store } from "@mythic/runs";
 import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { openStore } from "@mythic/runs/store";
@@ -20,11 +21,11 @@ export interface OpenedStore extends AsyncDisposable {
 /** Opens the store for a command. A server may work on the same one, and hears by the cache of what changes here. */
 export async function openStoreFor(
   place: StorePlace,
-  config: CliConfig["cache"],
+  { cache: config, answers }: Pick<CliConfig, "cache" | "answers">,
   log: Logger,
 ): Promise<OpenedStore> {
   await using stack = new AsyncDisposableStack();
-  const opened = stack.use(await openStore(place));
+  const opened = stack.use(await openStore({ ...place, sealer: createSealer(answers.encryptionKeys) }));
   const { cache } = stack.use(await openCaching({ config, store: place, log, reads: false }));
   await cache?.ready(CACHE_PATIENCE_MS);
   const held = stack.move();

@@ -1,7 +1,9 @@
+import { ConfigurationError } from "@mythic/llm";
 import { SettingsError } from "@mythic/runs/settings";
 import { Command, CommanderError } from "commander";
 import { CliError, EXIT } from "./cli-error.ts";
 import { addBooks } from "./commands/books.ts";
+import { addCache } from "./commands/cache.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addKey } from "./commands/key.ts";
 import { addProcess } from "./commands/process.ts";
@@ -10,6 +12,7 @@ import { addRetry } from "./commands/retry.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStatus } from "./commands/status.ts";
+import { addUsage } from "./commands/usage.ts";
 import { printable, type Terminal } from "./terminal.ts";
 
 /** Runs one command line (without the program's own name) and answers its exit code. Never rejects. */
@@ -55,6 +58,8 @@ The other commands show and steer what is there: on the server that --server or 
   addBooks(program, terminal);
   addCancel(program, terminal);
   addRetry(program, terminal, ended);
+  addUsage(program, terminal);
+  addCache(program, terminal);
   addServe(program, terminal);
   addKey(program, terminal);
   return program;
@@ -67,7 +72,7 @@ function explain(error: unknown, terminal: Terminal): number {
     terminal.err(`mythic: ${error.message}\n`);
     return error.exitCode;
   }
-  if (error instanceof SettingsError) {
+  if (error instanceof SettingsError || error instanceof ConfigurationError) {
     terminal.err(`mythic: these settings cannot be used:\n${error.message}\n`);
     return EXIT.usage;
   }

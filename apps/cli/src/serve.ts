@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { developmentPasswords, readApiConfig } from "@mythic/api/config";
 import { startApi } from "@mythic/api/start";
+import { createSealer, createStepModel, openConfiguredAnswers } from "@mythic/llm";
 import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { openStore } from "@mythic/runs/store";
 import { openBullMqWakeUps, openLocalWakeUps } from "@mythic/runs/wake-ups";
@@ -8,7 +9,6 @@ import { type GuardedRedis, openGuardedRedis } from "@mythic/shared/redis";
 import { startWorker } from "@mythic/worker/start";
 import { type Logger, pino } from "pino";
 import { readCliConfig } from "./config.ts";
-import { openModel } from "./open-model.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** API and worker in this process, with the store and the Redis that the environment names, until it is told to stop. */
@@ -20,7 +20,8 @@ export async function serve(terminal: Terminal): Promise<void> {
     logger.warn({ connection }, "this connection uses the development password; set one in .env");
 
   await using stack = new AsyncDisposableStack();
-  const opened = stack.use(await openStore(api));
+  const sealer = createSealer(api.answers.encryptionKeys);
+  const opened = stack.use(await openStore({ ...api, sealer }));
   const caching = stack.use(await openCaching({ config: api.cache, store: api, log: logger, reads: true }));
   const store = announceChanges(opened, caching.cache);
   const { queueRedisUrl: redisUrl } = api;
@@ -28,11 +29,19 @@ export async function serve(terminal: Terminal): Promise<void> {
   const bullMq = redisUrl === null ? null : stack.use(await openBullMqWakeUps({ redisUrl, onError }));
   const local = stack.use(openLocalWakeUps());
   const { concurrency, drainMs } = config;
+  const answers = await openConfiguredAnswers(api.answers, {
+    store,
+    caching,
+    ttlMs: api.cache.answersTtlMs,
+    instances: api.instances,
+    callsAtOnce: concurrency,
+  });
+  if (answers !== null) stack.use(answers);
   const worker = startWorker({
     store,
     wakeUps: bullMq ?? local,
     ...(bullMq ? { fallback: local } : {}),
-    model: openModel(config, store.ledger),
+    model: answers && createStepModel({ ...api.answers, ...answers }),
     logger,
     concurrency,
     drainMs,
@@ -42,7 +51,8 @@ export async function serve(terminal: Terminal): Promise<void> {
     config: api,
     store,
     wakeUps: bullMq ?? local,
-    model: config.model?.name ?? null,
+    model: api.answers.model,
+    answers,
     logger,
     cache: caching.cache,
     cacheRedis: caching.redis,

@@ -23,7 +23,11 @@ export const runSchema = z.object({
   id: z.string(),
   book_id: z.string(),
   recipes: z.array(z.string()),
-  options: z.object({ max_cost: z.number().nullable(), fresh: z.boolean() }),
+  options: z.object({
+    max_cost: z.number().nullable(),
+    fresh: z.boolean(),
+    service_tier: z.string().nullish(),
+  }),
   method: z.string(),
   model: z.string().nullable(),
   status: z.string(),
@@ -74,3 +78,33 @@ const ENDED = ["succeeded", "partial", "failed", "cancelled"];
 export function hasEnded(run: WireRun): boolean {
   return ENDED.includes(run.status);
 }
+
+export const explanationSchema = z.object({
+  cause: z.string(),
+  sentence: z.string(),
+  differences: z.array(z.object({ field: z.string(), how: z.string() })),
+});
+export type WireExplanation = z.infer<typeof explanationSchema>;
+
+export const erasedSchema = z.object({ erased: z.int() });
+
+const amountSchema = z.object({
+  calls: z.int(),
+  tokens: z.int(),
+  cost: z.number(),
+  unpriced_calls: z.int(),
+});
+export type WireAmount = z.infer<typeof amountSchema>;
+
+/** Sums by cause; a newer server may know more causes. */
+export const usageSchema = z.object({
+  user: z.string().nullable(),
+  from: z.string(),
+  to: z.string(),
+  total: z.object({
+    spent: amountSchema,
+    saved: z.record(z.string(), amountSchema),
+    wasted: z.record(z.string(), amountSchema),
+  }),
+});
+export type WireUsage = z.infer<typeof usageSchema>;

@@ -304,3 +304,78 @@ describe("looking at a server", () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: "mythic: There is no such thing.\n" });
   });
 });
+
+describe("answers that a server keeps", () => {
+  const AMOUNT = { calls: 2, tokens: 90, cost: 1_200_000, unpriced_calls: 0 };
+  const NOTHING = { calls: 0, tokens: 0, cost: 0, unpriced_calls: 0 };
+
+  test("are shown by what they cost and what they saved", async () => {
+    const total = {
+      spent: { ...AMOUNT, unpriced_calls: 1 },
+      saved: { cache_hit: AMOUNT },
+      wasted: { paid_twice: NOTHING },
+    };
+    const usage = { user: null, from: "2026-11-01", to: "2026-11-02", total, days: [] };
+    const api = await serving({ "GET /usage": json(usage) });
+    const words = ["usage", "--from", "2026-11-01", "--user", "ada", "--server", api.url];
+    const { stdout } = await mythic(words);
+    expect(stdout).toMatch(/^spent +2 +90 +\$0\.0012 and 1 calls of unknown price$/m);
+    expect(stdout).toMatch(/^saved: cache hit +2 +90 +\$0\.0012$/m);
+    expect(stdout).toMatch(/^wasted: paid twice +0 +0 +\$0\.00$/m);
+    expect(api.seen[0]?.query.toString()).toBe("from=2026-11-01&user=ada");
+    const asJson = await mythic([...words, "--json"]);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ user: null, total: { spent: { calls: 2 } } });
+  });
+
+  test("are explained for a request in a file", async () => {
+    const explanation = {
+      cause: "different",
+      sentence: "The nearest request before it differs in model (changed).",
+      differences: [{ field: "model", how: "changed" }],
+    };
+    const api = await serving({ "POST /answers/explain": json(explanation) });
+    const request = join(folder, "request.json");
+    await writeFile(request, '{"model":"m","messages":[]}');
+    const { code, stdout } = await mythic([
+      "cache",
+      "explain",
+      request,
+      "--user",
+      "ada",
+      "--server",
+      api.url,
+    ]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${explanation.sentence}\n  model: changed\n` });
+    expect(api.seen[0]).toMatchObject({ body: '{"model":"m","messages":[]}' });
+    expect(api.seen[0]?.query.get("user")).toBe("ada");
+  });
+
+  test.each([
+    [["--run", "run_1"], "run=run_1"],
+    [["--recipe", "summary@2", "--user", "*"], "recipe=summary&version=2&user=*"],
+    [["--all"], "all=true"],
+  ])("are erased by %j", async (words, query) => {
+    const api = await serving({ "DELETE /answers": json({ erased: 7 }) });
+    const { code, stdout } = await mythic(["cache", "erase", ...words, "--server", api.url]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "7\n" });
+    expect(api.seen[0]?.query.toString()).toBe(query);
+  });
+
+  test.each([[[]], [["--all", "--run", "run_1"]]])(
+    "are not erased by %j, which does not say which",
+    async (words) => {
+      const { code, stderr } = await mythic(["cache", "erase", ...words]);
+      expect({ code, stderr }).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("Say which answers"),
+      });
+    },
+  );
+
+  test("are made at the lower price where that is asked for", async () => {
+    const api = await serving(usual());
+    await processThrough(api, "--flex");
+    const [started] = asked(api, "POST", "/runs");
+    expect(JSON.parse(started?.body ?? "")).toMatchObject({ options: { service_tier: "flex" } });
+  });
+});

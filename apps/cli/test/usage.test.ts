@@ -11,7 +11,8 @@ describe("the command line", () => {
     const { code, stdout } = await mythic(["--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("mythic process book.epub");
-    for (const command of ["process", "status", "result", "runs", "books", "cancel", "retry", "serve", "key"])
+    const commands = ["process", "status", "result", "runs", "books", "cancel", "retry", "usage", "cache"];
+    for (const command of [...commands, "serve", "key"])
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
   });
 

@@ -1,9 +1,8 @@
+import { answerSettings, answersConfigOf } from "@mythic/llm";
 import { cacheConfigOf, cacheSettings } from "@mythic/runs/cache";
 import {
   type Environment,
   logSettings,
-  modelOf,
-  modelSettings,
   readSettings,
   redisSettings,
   redisUrlOf,
@@ -17,7 +16,7 @@ export const workerSettings = z.object({
   ...storeSettings,
   ...redisSettings,
   ...cacheSettings,
-  ...modelSettings,
+  ...answerSettings,
   ...logSettings,
   /** Steps worked on at once. */
   WORKER_CONCURRENCY: wholeNumber(1, 1_000).default(8),
@@ -25,13 +24,11 @@ export const workerSettings = z.object({
   WORKER_DRAIN_MS: wholeNumber(0, 3_600_000).default(20_000),
   /** Port of the worker's own health routes and figures. */
   WORKER_PORT: wholeNumber(0, 65_535).optional(),
-  /** For how many days an answer that was paid for is reused. */
-  ANSWER_REUSE_DAYS: wholeNumber(0, 3_650).default(30),
 });
 
 export type WorkerConfig = ReturnType<typeof readWorkerConfig>;
 
-/** @throws SettingsError naming every variable that cannot be used */
+/** @throws SettingsError or ConfigurationError naming every variable that cannot be used */
 export function readWorkerConfig(environment: Environment) {
   const settings = readSettings(workerSettings, environment);
   return {
@@ -39,8 +36,7 @@ export function readWorkerConfig(environment: Environment) {
     dataDir: settings.MYTHIC_DATA_DIR,
     queueRedisUrl: redisUrlOf(settings, "queue"),
     cache: cacheConfigOf(settings),
-    model: modelOf(settings),
-    answerReuseMs: settings.ANSWER_REUSE_DAYS * 24 * 3_600_000,
+    answers: answersConfigOf(settings),
     concurrency: settings.WORKER_CONCURRENCY,
     drainMs: settings.WORKER_DRAIN_MS,
     port: settings.WORKER_PORT ?? null,

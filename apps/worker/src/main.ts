@@ -1,4 +1,4 @@
-import { createModel } from "@mythic/llm";
+import { ConfigurationError, createSealer, createStepModel, openConfiguredAnswers } from "@mythic/llm";
 import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { runUntilSignalled } from "@mythic/runs/process";
 import { SettingsError } from "@mythic/runs/settings";
@@ -14,14 +14,16 @@ try {
   await run(readWorkerConfig(process.env));
 } catch (error) {
   process.exitCode = 1;
-  if (!(error instanceof SettingsError)) throw error;
+  if (!(error instanceof SettingsError || error instanceof ConfigurationError)) throw error;
   process.stderr.write(`The worker cannot start with these settings:\n${error.message}\n`);
 }
 
 function run(config: WorkerConfig): Promise<void> {
   const logger = pino({ name: "worker", level: config.logLevel });
   return runUntilSignalled(async (stack, signal) => {
-    const opened = stack.use(await openStore(config));
+    const { answers: answersConfig, concurrency, drainMs } = config;
+    const sealer = createSealer(answersConfig.encryptionKeys);
+    const opened = stack.use(await openStore({ ...config, sealer }));
     const caching = stack.use(
       await openCaching({ config: config.cache, store: config, log: logger, reads: false }),
     );
@@ -35,10 +37,14 @@ function run(config: WorkerConfig): Promise<void> {
     const onError = (error: unknown) => logger.warn({ err: error }, "queue");
     const wakeUps = stack.use(await openWakeUps({ queueRedisUrl: config.queueRedisUrl, onError }));
     const fallback = wakeUps.kind === "local" ? null : stack.use(openLocalWakeUps());
-    const { model: configured, answerReuseMs, concurrency, drainMs } = config;
-    const { ledger } = store;
-    const model =
-      configured && createModel({ ...configured, ledger, answerReuseMs, callsAtOnce: concurrency });
+    const open = await openConfiguredAnswers(answersConfig, {
+      store,
+      caching,
+      ttlMs: config.cache.answersTtlMs,
+      callsAtOnce: concurrency,
+    });
+    if (open !== null) stack.use(open);
+    const model = open && createStepModel({ ...answersConfig, ...open });
     const worker = startWorker({
       store,
       wakeUps,
@@ -51,7 +57,7 @@ function run(config: WorkerConfig): Promise<void> {
     });
     stack.defer(() => worker.close());
     logger.info(
-      { store: store.kind, wakeUps: wakeUps.kind, model: configured?.name ?? null, concurrency },
+      { store: store.kind, wakeUps: wakeUps.kind, model: answersConfig.model, concurrency },
       "worker started",
     );
   }, config.drainMs + 30_000);

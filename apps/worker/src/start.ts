@@ -48,6 +48,7 @@ export function startWorker(parts: WorkerParts): RunningWorker {
     store,
     execute: executeStep({ store, model: parts.model }),
     onRest: (step) => dispatcher.advance(step),
+    onHastened: () => dispatcher.poke(),
     owner: `${hostname()}.${process.pid}.${randomUUID().slice(0, 8)}`,
     policy,
     logger,

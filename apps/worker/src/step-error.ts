@@ -1,3 +1,4 @@
+import { ModelError } from "@mythic/llm";
 import type { Failure } from "@mythic/runs";
 
 /** Why a step failed, and whether trying again may help. */
@@ -5,6 +6,10 @@ export interface StepFailure extends Failure {
   readonly retryable: boolean;
   /** The least time to wait, when the one who refused said so. */
   readonly retryAfterMs: number;
+  /** True when nothing failed: what the step needs is not there now. */
+  readonly postpones: boolean;
+  /** Resolves when what it needs is there before that time; null when nobody can tell. */
+  readonly sooner: ((signal: AbortSignal) => Promise<void>) | null;
 }
 
 /** An error that a step throws itself. */
@@ -32,8 +37,11 @@ export function failureOf(error: unknown): StepFailure {
       detail: error.message,
       retryable: error.retryable === true,
       retryAfterMs: after,
+      postpones: error instanceof ModelError && error.postpones,
+      sooner: error instanceof ModelError ? error.sooner : null,
     };
   }
   const detail = "Something unexpected went wrong in the worker; its log has the details.";
-  return { code: "internal_error", detail, retryable: true, retryAfterMs: 0 };
+  const never = { postpones: false, sooner: null };
+  return { code: "internal_error", detail, retryable: true, retryAfterMs: 0, ...never };
 }

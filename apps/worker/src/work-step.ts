@@ -13,7 +13,7 @@ import type { Logger } from "pino";
 import { Interruption, type InterruptionReason } from "./interruption.ts";
 import { keepLease } from "./keep-lease.ts";
 import type { WorkedStep } from "./metrics.ts";
-import { failureOf } from "./step-error.ts";
+import { failureOf, type StepFailure } from "./step-error.ts";
 
 /** How often the runs of the steps at work are looked at, to see that someone cancelled them. */
 const WATCH_MS = 500;
@@ -47,6 +47,8 @@ export interface StepWorkerOptions {
   readonly owner: string;
   readonly policy: StepPolicy;
   readonly logger: Logger;
+  /** Called when a step that was put off is due earlier. */
+  readonly onHastened?: () => void;
   /** Told of each step that was worked on. */
   readonly onStep?: (step: WorkedStep) => void;
 }
@@ -62,6 +64,7 @@ export class StepWorker {
   readonly #watch: NodeJS.Timeout;
   #watching = false;
   #stopped: Interruption | null = null;
+  readonly #closing = new AbortController();
 
   constructor(options: StepWorkerOptions) {
     this.#options = options;
@@ -78,6 +81,7 @@ export class StepWorker {
   /** Resolves when what follows the steps that ended is done. Nothing may be at work any more. */
   async close(): Promise<void> {
     clearInterval(this.#watch);
+    this.#closing.abort();
     await Promise.all(this.#resting);
   }
 
@@ -149,6 +153,7 @@ export class StepWorker {
     const failure = failureOf(error);
     if (failure.code === "internal_error")
       logger.error({ err: error, step: step.id }, "unexpected error in a step");
+    if (failure.postpones) return await this.#postpone(step, failure);
     const attempts = step.attempts + 1;
     const again = failure.retryable && attempts < policy.maxAttempts;
     const waitMs = Math.max(Math.min(failure.retryAfterMs, LONGEST_WAIT_MS), retryDelayMs(attempts, policy));
@@ -160,6 +165,36 @@ export class StepWorker {
     // Whoever has the step now will say how it went.
     if (!kept) return { state: "skipped" };
     return { state: "failed", error: `${code}: ${detail}${retryAt ? " (will be tried again)" : ""}` };
+  }
+
+  /** At no cost, with the reason in the store. The slot is free at once. */
+  async #postpone(step: Step, { code, detail, retryAfterMs, sooner }: StepFailure): Promise<WakeUpOutcome> {
+    const { store, policy } = this.#options;
+    const askedMs = retryAfterMs > 0 ? retryAfterMs : policy.retryBaseMs;
+    // Steps that were told the same time are not to come back at the same moment.
+    const waitMs = Math.round(Math.min(askedMs, LONGEST_WAIT_MS) + Math.random() * policy.retryBaseMs);
+    const until = new Date(Date.now() + waitMs);
+    const kept = await this.#persist(AbortSignal.timeout(policy.leaseMs), () =>
+      store.steps.postpone(step.id, step.fence, { code, detail }, until),
+    );
+    if (!kept) return { state: "skipped" };
+    if (sooner !== null)
+      this.#hasten(step, sooner(AbortSignal.any([this.#closing.signal, AbortSignal.timeout(waitMs)])));
+    return { state: "postponed", error: `${code}: ${detail}` };
+  }
+
+  /** Makes a postponed step due as soon as what it waits for is there. */
+  #hasten(step: Step, isThere: Promise<void>): void {
+    const { store, logger, onHastened } = this.#options;
+    const hasten = async () => {
+      await isThere;
+      if (this.#closing.signal.aborted) return;
+      await store.steps.hasten(step.id);
+      onHastened?.();
+    };
+    void hasten().catch((error: unknown) =>
+      logger.debug({ err: error, step: step.id }, "step not hastened; it has its time"),
+    );
   }
 
   async #interrupted(step: Step, reason: InterruptionReason): Promise<WakeUpOutcome> {

@@ -9,7 +9,7 @@ describe("the worker's settings", () => {
     expect(readWorkerConfig({})).toMatchObject({
       mongodbUrl: null,
       queueRedisUrl: null,
-      model: null,
+      answers: { model: null, upstreams: null },
       concurrency: 8,
     });
   });
@@ -33,8 +33,8 @@ describe("the worker's settings", () => {
     const directory = await mkdtemp(join(tmpdir(), "mythic-settings-"));
     const file = join(directory, "key");
     await writeFile(file, "sk-from-file\n");
-    const { model } = readWorkerConfig({ MYTHIC_MODEL: "m", OPENAI_API_KEY_FILE: file });
-    expect(model).toMatchObject({ name: "m", apiKey: "sk-from-file" });
+    const { answers } = readWorkerConfig({ MYTHIC_MODEL: "m", OPENAI_API_KEY_FILE: file });
+    expect(answers.upstreams?.of("m")?.revealKey()).toBe("sk-from-file");
     await rm(directory, { recursive: true });
   });
 
@@ -45,12 +45,11 @@ describe("the worker's settings", () => {
   });
 
   test("count a model as configured with a name and a key or a base URL", () => {
-    expect(readWorkerConfig({ MYTHIC_MODEL: "m" }).model).toBeNull();
-    expect(readWorkerConfig({ OPENAI_API_KEY: "sk" }).model).toBeNull();
-    expect(readWorkerConfig({ MYTHIC_MODEL: "m", OPENAI_API_KEY: "sk" }).model?.name).toBe("m");
-    expect(
-      readWorkerConfig({ MYTHIC_MODEL: "m", OPENAI_BASE_URL: "http://localhost:1/v1" }).model?.name,
-    ).toBe("m");
+    expect(readWorkerConfig({ MYTHIC_MODEL: "m" }).answers.model).toBeNull();
+    expect(readWorkerConfig({ OPENAI_API_KEY: "sk" }).answers.model).toBeNull();
+    expect(readWorkerConfig({ MYTHIC_MODEL: "m", OPENAI_API_KEY: "sk" }).answers.model).toBe("m");
+    const local = { MYTHIC_MODEL: "m", OPENAI_BASE_URL: "http://localhost:1/v1" };
+    expect(readWorkerConfig(local).answers.model).toBe("m");
   });
 
   test("let a role's own URL beat the common one, and a URL beat the host", () => {

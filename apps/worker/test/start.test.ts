@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { createModel, type Model } from "@mythic/llm";
+import { createStepModel, type Model, openAnswers, Upstream, Upstreams } from "@mythic/llm";
 import {
   Advancer,
   isTerminal,
@@ -26,14 +26,12 @@ const MODEL = "gpt-5-mini";
 
 let stack: AsyncDisposableStack;
 let store: Store;
-let ahead: number;
 
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "mythic-start-"));
   stack.defer(() => rm(directory, { recursive: true }));
-  ahead = 0;
-  store = stack.use(await openStore({ dataDir: directory, now: () => Date.now() + ahead }));
+  store = stack.use(await openStore({ dataDir: directory }));
 });
 
 afterEach(async () => {
@@ -49,6 +47,24 @@ function start(model: Model | null, concurrency: number, policy: Partial<StepPol
   });
   stack.defer(() => worker.close());
   return worker;
+}
+
+/** A model behind an endpoint, without Redis. */
+function modelAt(baseUrl: string, callsAtOnce?: number): Model {
+  const upstream = new Upstream({ name: "fake", baseUrl, apiKey: "k", models: [MODEL] });
+  const { answers } = stack.use(
+    openAnswers({
+      upstreams: new Upstreams([upstream]),
+      ledger: store.ledger,
+      secret: "a secret of the tests, which is long enough",
+      redis: null,
+      namespace: "test",
+      family: null,
+      ttlMs: 3_600_000,
+      ...(callsAtOnce === undefined ? {} : { callsAtOnce }),
+    }),
+  );
+  return createStepModel({ answers, reuseMs: 0 });
 }
 
 /** A run of a text of so many chapters, as the API takes it. */
@@ -102,29 +118,33 @@ describe("a worker", () => {
     expect(run.usage.calls).toBe(0);
   });
 
-  test("that is asked to wait by the model works on other steps meanwhile, and keeps the one for later", async () => {
+  test("that is asked to wait by the model keeps all of its steps for later, at no attempt's cost", async () => {
     const fake = stack.use(await startFakeOpenAi());
-    const does = { kind: "status", status: 429, headers: { "retry-after": "3600" } } as const;
-    fake.script({ times: 1, does });
-    const endpoint = { name: MODEL, apiKey: "k", baseUrl: fake.baseUrl };
-    start(createModel({ ...endpoint, ledger: store.ledger, answerReuseMs: 0 }), 1);
+    fake.script({ times: 1, does: { kind: "status", status: 429, headers: { "retry-after": "4" } } });
+    start(modelAt(fake.baseUrl, 1), 1);
     const { id } = await submit(MODEL, 3);
-    const done = async () => (await store.steps.ofRun(USER, id)).filter((step) => step.state === "done");
-    await waitFor(async () => (await done()).length === 2, { what: "the other chapters" });
-    const waiting = (await store.steps.ofRun(USER, id)).find((step) => step.state === "pending");
-    expect(waiting).toMatchObject({ attempts: 1, owner: null, error: { code: "model_rate_limited" } });
-    expect(waiting?.notBefore.getTime()).toBeGreaterThan(Date.now() + 3_500_000);
-    const asked = fake.calls().length;
-    ahead = 3_700_000;
+    const chapters = async () =>
+      (await store.steps.ofRun(USER, id)).filter(({ postponed }) => postponed !== null);
+    const waiting = await waitFor(async () => {
+      const postponed = await chapters();
+      return postponed.length === 3 && postponed;
+    });
+    expect(fake.calls()).toHaveLength(1);
+    for (const step of waiting) {
+      expect(step).toMatchObject({ state: "pending", attempts: 0, owner: null, error: null });
+      expect(step.postponed?.code).toMatch(/^model_(?:rate_limited|busy)$/);
+    }
     expect(await ended(id)).toMatchObject({ status: "succeeded" });
-    expect(fake.calls().length).toBe(asked + 2);
+    const [refused, ...others] = fake.calls();
+    expect(others).toHaveLength(4);
+    for (const call of others)
+      expect(call.arrivedAt - (refused?.arrivedAt ?? 0)).toBeGreaterThanOrEqual(4_000);
   });
 
   test("takes a step ahead of its one call slot, and sends one call at a time", async () => {
     const fake = stack.use(await startFakeOpenAi());
     fake.script({ times: 1, does: { kind: "hang" } });
-    const endpoint = { name: MODEL, apiKey: "k", baseUrl: fake.baseUrl };
-    const model = createModel({ ...endpoint, ledger: store.ledger, answerReuseMs: 0, callsAtOnce: 1 });
+    const model = modelAt(fake.baseUrl, 1);
     const worker = start(model, 1);
     const { id } = await submit(MODEL, 3);
     const running = async () =>
@@ -142,8 +162,7 @@ describe("a worker", () => {
   test("that stops hands back what it is at, at no cost, and another goes on with it", async () => {
     const fake = stack.use(await startFakeOpenAi());
     fake.script({ times: 1, does: { kind: "hang" } });
-    const endpoint = { name: MODEL, apiKey: "k", baseUrl: fake.baseUrl };
-    const model = createModel({ ...endpoint, ledger: store.ledger, answerReuseMs: 0 });
+    const model = modelAt(fake.baseUrl);
     const first = start(model, 1);
     const { id } = await submit(MODEL, 1);
     await waitFor(() => fake.calls().length === 1, { what: "the call" });

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { ModelError } from "@mythic/llm";
 import { StoreUnavailableError } from "@mythic/runs";
 import { waitFor } from "@mythic/testing/wait";
 import { StepError } from "../src/step-error.ts";
@@ -87,6 +88,41 @@ describe("work on a step", () => {
     const step = await stage.step(id);
     expect(step).toMatchObject({ state: "pending", attempts: 1 });
     expect(step.notBefore.getTime()).toBeLessThanOrEqual(Date.now() + 24 * 3_600_000);
+  });
+
+  test("is put off at no cost, with the reason, while what it needs is not there", async () => {
+    const { id } = await stage.addStep("one");
+    const wait = async () => {
+      throw new ModelError("model_busy", "The model takes no more calls this minute.", {
+        retryAfterMs: 40_000,
+      });
+    };
+    const worker = stage.worker(wait);
+    for (let time = 1; time <= 6; time++) {
+      expect(await worker.work(id)).toMatchObject({ state: "postponed" });
+      const step = await stage.step(id);
+      expect(step).toMatchObject({ state: "pending", attempts: 0, crashes: 0, handbacks: 0, error: null });
+      expect(step.postponed).toMatchObject({ code: "model_busy" });
+      expect(step.notBefore.getTime()).toBeGreaterThan(Date.now() + 30_000);
+      stage.advanceClock(60_000);
+    }
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "done" });
+  });
+
+  test("that was put off is due as soon as what it waits for is there", async () => {
+    const { id } = await stage.addStep("one");
+    const { promise: isThere, resolve: arrive } = Promise.withResolvers<void>();
+    const wait = async () => {
+      throw new ModelError("answer_in_flight", "Someone asks the same.", {
+        retryAfterMs: 3_600_000,
+        sooner: () => isThere,
+      });
+    };
+    await stage.worker(wait).work(id);
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "skipped" });
+    arrive();
+    await waitFor(async () => (await stage.step(id)).notBefore.getTime() <= Date.now());
+    expect(await stage.worker(made).work(id)).toMatchObject({ state: "done" });
   });
 
   test("ends as failed at the fifth error", async () => {

@@ -19,10 +19,14 @@ export interface Asker {
   readonly recipe: string;
   readonly recipeVersion: number;
   readonly model: string;
+  /** SHA-256 of the file of the book that is asked about. */
+  readonly bookDigest: string;
   /** Answers from before are asked anew; null when any that is young enough will do. */
   readonly freshSince: Date | null;
   /** What the run may spend, in nano-dollars. */
   readonly maxCost: number | null;
+  /** Calls at a lower price that may take minutes; null: the usual ones. */
+  readonly serviceTier: "flex" | null;
   readonly signal: AbortSignal;
 }
 

@@ -1,5 +1,6 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
-import { type Asker, ModelError, type Question } from "../src/index.ts";
+import { type Asker, type Model, ModelError, type Question } from "../src/index.ts";
 
 export const schema = z.strictObject({ paragraph: z.string(), quote: z.string() });
 export const question: Question<z.infer<typeof schema>> = {
@@ -21,8 +22,10 @@ export function askerWith(extra: Partial<Asker> = {}): Asker {
     recipe: "summary",
     recipeVersion: 1,
     model: "gpt-5-mini",
+    bookDigest: "0".repeat(64),
     freshSince: null,
     maxCost: null,
+    serviceTier: null,
     signal: new AbortController().signal,
     ...extra,
   };
@@ -36,4 +39,20 @@ export async function failureOf(asking: Promise<unknown>): Promise<ModelError> {
   );
   if (error instanceof ModelError) return error;
   throw new Error("There was no ModelError.", { cause: error });
+}
+
+/** Asks again whenever there is only to be waited, as a worker does, but sooner. */
+export async function askPatiently<Value>(
+  model: Model,
+  asker: Asker,
+  asked: Question<Value>,
+): Promise<Value> {
+  for (;;) {
+    try {
+      return await model.conversation(asker).ask(asked);
+    } catch (error) {
+      if (!(error instanceof ModelError && error.postpones)) throw error;
+      await pause(Math.min(error.retryAfterMs ?? 0, 10));
+    }
+  }
 }

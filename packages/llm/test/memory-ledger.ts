@@ -1,4 +1,12 @@
-import type { AnswerQuery, Ledger, LedgerOpening, LedgerSettlement, PastAnswer } from "../src/ledger.ts";
+import type {
+  Amount,
+  AnswerQuery,
+  Ledger,
+  LedgerOpening,
+  LedgerSettlement,
+  PastAnswer,
+  Saved,
+} from "../src/ledger.ts";
 
 type Row = LedgerOpening &
   Omit<LedgerSettlement, "state"> & {
@@ -9,6 +17,7 @@ type Row = LedgerOpening &
 /** The ledger's contract in memory, with the faults that a test asks for. */
 export class MemoryLedger implements Ledger {
   readonly rows = new Map<string, Row>();
+  readonly saved: Saved[] = [];
   now = new Date("2026-01-01T00:00:00Z");
   /** How many of the next settlements fail. */
   failingSettlements = 0;
@@ -26,12 +35,15 @@ export class MemoryLedger implements Ledger {
       ...opening,
       state: "sent",
       modelAnswered: null,
-      inputTokens: 0,
-      cachedTokens: 0,
-      outputTokens: 0,
+      inputTokens: null,
+      cachedTokens: null,
+      outputTokens: null,
+      promptCacheSaved: 0,
+      tierSaved: 0,
       latencyMs: null,
       outcome: null,
       answer: null,
+      message: null,
       settledAt: null,
     });
   }
@@ -43,22 +55,27 @@ export class MemoryLedger implements Ledger {
     }
     const row = this.rows.get(`${user} ${id}`);
     if (row === undefined) throw new Error(`There is no row ${id}.`);
-    this.rows.set(`${user} ${id}`, { ...row, ...settlement, settledAt: this.now });
+    this.rows.set(`${user} ${id}`, {
+      ...row,
+      ...settlement,
+      tokens: tokensOf(settlement) ?? row.tokens,
+      settledAt: this.now,
+    });
   }
 
-  async findAnswer(user: string, query: AnswerQuery): Promise<PastAnswer | null> {
-    const found = [...this.rows].findLast(
-      ([key, row]) =>
-        key.startsWith(`${user} `) &&
+  async findAnswer(scope: string, query: AnswerQuery): Promise<PastAnswer | null> {
+    const found = [...this.rows.values()].findLast(
+      (row) =>
+        row.scope === scope &&
         row.state === "answered" &&
         row.answer !== null &&
-        row.digest === query.digest &&
+        row.keyId === query.keyId &&
         row.recipe === query.recipe &&
         row.recipeVersion === query.recipeVersion &&
         row.settledAt !== null &&
         row.settledAt >= query.since,
     );
-    return found?.[1] ?? null;
+    return found ?? null;
   }
 
   async spent(user: string, runId: string): Promise<{ readonly cost: number | null }> {
@@ -74,9 +91,27 @@ export class MemoryLedger implements Ledger {
     return { cost };
   }
 
+  async spentOn(user: string): Promise<Amount> {
+    const rows = [...this.rows].filter(([key]) => key.startsWith(`${user} `)).map(([, row]) => row);
+    return {
+      calls: rows.length,
+      tokens: rows.reduce((sum, row) => sum + row.tokens, 0),
+      cost: rows.reduce((sum, row) => sum + (row.cost ?? 0), 0),
+      unpriced: rows.filter((row) => row.cost === null).length,
+    };
+  }
+
+  async countSaved(_user: string, saved: Saved): Promise<void> {
+    this.saved.push(saved);
+  }
+
   row(id: string, user = "ada"): Row {
     const row = this.rows.get(`${user} ${id}`);
     if (row === undefined) throw new Error(`There is no row ${id}.`);
     return row;
   }
+}
+
+function tokensOf({ inputTokens, outputTokens }: LedgerSettlement): number | null {
+  return inputTokens === null || outputTokens === null ? null : inputTokens + outputTokens;
 }

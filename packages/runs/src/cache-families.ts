@@ -33,11 +33,17 @@ export function bookTag(user: string, bookId: string): string {
 /** A result of one revision of a run: a retry makes another one. */
 export type ResultOf = Pick<Run, "id" | "bookId" | "revision">;
 
+export interface FamilySettings {
+  readonly answersTtlMs: number;
+  /** How long an answer that Redis does not hold is kept. As other values unless told. */
+  readonly answersAloneTtlMs?: number;
+}
+
 /**
  * Everything that is cached, in one place: docs/caching.md has this table with what invalidates each, and a test sees to it that
  * the two agree. The answers' TTL is what REDIS_CACHE_TTL says.
  */
-export function cacheFamilies({ answersTtlMs }: { readonly answersTtlMs: number }) {
+export function cacheFamilies({ answersTtlMs, answersAloneTtlMs }: FamilySettings) {
   return {
     runStatus: defineFamily({
       name: "run-status",
@@ -99,9 +105,12 @@ export function cacheFamilies({ answersTtlMs }: { readonly answersTtlMs: number 
       scope: "user",
       version: 1,
       ttlMs: answersTtlMs,
+      ...(answersAloneTtlMs === undefined ? {} : { aloneTtlMs: answersAloneTtlMs }),
       hard: true,
-      schema: z.string(),
-      key: (digest: string) => digest,
+      // Whoever keeps them reads them: they may be encrypted, or of another version.
+      schema: z.record(z.string(), z.unknown()),
+      // The "user" of an answer is its scope: `user:<id>`, or `book:<digest>` for a book that is shared on purpose.
+      key: (keyId: string) => keyId,
     }),
   };
 }

@@ -219,6 +219,7 @@ export class Dispatcher {
       for (const run of await store.dispatch.liveRunsOfBook(book.id)) {
         await cancelRun({ store, advancer: this.advancer }, run.user, run.id);
       }
+      await store.ledger.erase(book.user, { of: "book", bookId: book.id });
     }
     await store.dispatch.purgeDeleted(10);
     await store.dispatch.collectOrphans(ORPHANS_AFTER_MS);

@@ -11,8 +11,10 @@ export type {
   ParseResult,
 } from "./book.ts";
 export { cancelRun } from "./cancel-run.ts";
+export { deleteBook } from "./delete-book.ts";
 export { Dispatcher, type DispatcherOptions } from "./dispatcher.ts";
 export { type IdPrefix, isId, newId } from "./ids.ts";
+export type { Erasure, LedgerRow } from "./ledger.ts";
 export { chaptersToProcess, planRun, ROOT_UNIT } from "./plan-run.ts";
 export {
   type ChapterPage,
@@ -46,7 +48,6 @@ export {
 } from "./step.ts";
 export {
   type ApiKey,
-  type LedgerRow,
   type Page,
   type Reply,
   type Role,
@@ -55,4 +56,5 @@ export {
 } from "./store.ts";
 export { type Submission, submitBook } from "./submit-book.ts";
 export { queuedRun, type RunRequest, submitRun } from "./submit-run.ts";
+export { type Amount, type DailyUsage, type DayRange, dayOf, sumUsage, type Usage } from "./usage.ts";
 export type { Listener, WakeUp, WakeUpHandler, WakeUpOutcome, WakeUps } from "./wake-ups.ts";

@@ -42,6 +42,8 @@ export interface RunOptions {
   readonly maxCost: number | null;
   /** Ask the model anew although the ledger holds an answer. */
   readonly fresh: boolean;
+  /** Of the provider: calls at a lower price that may take minutes. The usual one without it. */
+  readonly serviceTier?: "flex";
 }
 
 /** Units of work, counted in steps. */

@@ -54,13 +54,6 @@ export const redisSettings = {
   REDIS_PASSWORD: z.string().min(1).optional(),
 };
 
-/** Which model answers. It counts as configured when MYTHIC_MODEL and a key or a base URL are there. */
-export const modelSettings = {
-  OPENAI_API_KEY: z.string().min(1).optional(),
-  OPENAI_BASE_URL: url("http:", "https:").optional(),
-  MYTHIC_MODEL: z.string().min(1).optional(),
-};
-
 export const logSettings = {
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
 };
@@ -117,21 +110,4 @@ export function redisUrlOf(settings: RedisSettings, role: "queue" | "cache"): st
     db: settings.REDIS_DB,
     password: settings.REDIS_PASSWORD,
   });
-}
-
-type ModelSettings = z.infer<z.ZodObject<typeof modelSettings>>;
-
-export interface ConfiguredModel {
-  readonly name: string;
-  readonly apiKey: string;
-  readonly baseUrl: string;
-}
-
-const OPENAI = "https://api.openai.com/v1";
-
-/** The model that answers, or null: then recipes use their offline methods. A local endpoint may need no key. */
-export function modelOf(settings: ModelSettings): ConfiguredModel | null {
-  const { MYTHIC_MODEL: name, OPENAI_API_KEY: apiKey, OPENAI_BASE_URL: baseUrl } = settings;
-  if (!name || !(apiKey || baseUrl)) return null;
-  return { name, apiKey: apiKey ?? "none", baseUrl: baseUrl ?? OPENAI };
 }

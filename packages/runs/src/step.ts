@@ -8,7 +8,8 @@ import type { Failure } from "./book.ts";
  *    ▲                  │  └───▶ failed      (errors used up, or one that no retry can mend)
  *    │                  ├─ error ──────▶ pending, attempts + 1, not before a while
  *    │                  ├─ lease lost ─▶ pending, crashes + 1   (dead at the third)
- *    │                  └─ handed back ▶ pending, handbacks + 1 (a deploy; costs nothing)
+ *    │                  ├─ handed back ▶ pending, handbacks + 1 (a deploy; costs nothing)
+ *    │                  └─ postponed ──▶ pending, not before what it waits for is likely to be there (costs nothing)
  *    ├── cancelled when its run is, while nobody works on it
  *    └── waiting ◀── a retry of its run took it back, with whatever it is made from; pending once its inputs have ended
  * ```
@@ -52,6 +53,8 @@ export interface Step extends NewStep {
   readonly dispatches: number;
   readonly dispatchedAt: Date | null;
   readonly error: Failure | null;
+  /** What it waits for since it was postponed; null once someone works on it again. */
+  readonly postponed: Failure | null;
   readonly resultId: string | null;
   /** Answers that came from the ledger instead of being paid for again. */
   readonly reusedAnswers: number;

@@ -1,12 +1,14 @@
 import type { Book, BookFormat, Chapter, ChapterOutline, Failure, ParsedBook } from "./book.ts";
-import type { Run, RunStatus, RunUsage } from "./run.ts";
+import type { LedgerStore } from "./ledger.ts";
+import type { Run, RunStatus } from "./run.ts";
 import type { NewStep, Step } from "./step.ts";
 
 /**
  * The system of record. Two implementations pass one contract suite: MongoDB and SQLite.
  *
  * Every function takes the user first and sees nothing of anyone else, but for what works on behalf of all users: claim,
- * heartbeat and end of a step, the look-up of a key, and the dispatcher's (gathered in `DispatchStore`).
+ * heartbeat and end of a step, the look-up of a key, an answer by its scope, a secret of the server, and the dispatcher's
+ * (gathered in `DispatchStore`).
  * No function needs a transaction of several documents; whatever takes two writes can be repeated without harm.
  * Any function may throw `StoreUnavailableError`.
  */
@@ -18,6 +20,7 @@ export interface Store extends AsyncDisposable {
   readonly ledger: LedgerStore;
   readonly keys: KeyStore;
   readonly replies: ReplyStore;
+  readonly secrets: SecretStore;
   readonly dispatch: DispatchStore;
   /** Rejects within 2 seconds when the store does not answer. */
   ping(): Promise<void>;
@@ -144,6 +147,10 @@ export interface StepStore {
   fail(id: string, fence: number, error: Failure, retryAt: Date | null): Promise<boolean>;
   /** `running → pending`, at no cost. False when the fence is lost. */
   handBack(id: string, fence: number): Promise<boolean>;
+  /** `running → pending` not before `until`, at no cost: what it needs is not there now. False when the fence is lost. */
+  postpone(id: string, fence: number, reason: Failure, until: Date): Promise<boolean>;
+  /** What a postponed step waits for is there: it is due. Nothing happens to a step that is not postponed. */
+  hasten(id: string): Promise<void>;
   /** `running → cancelled`. False when the fence is lost. */
   cancel(id: string, fence: number): Promise<boolean>;
 }
@@ -180,68 +187,9 @@ export interface DispatchStore {
   expireReplies(olderThanMs: number): Promise<void>;
 }
 
-/** One model call that left the house. */
-export interface LedgerRow {
-  /** `<step>.f<fence>.<n>` */
-  readonly id: string;
-  readonly user: string;
-  readonly runId: string;
-  readonly stepId: string;
-  readonly recipe: string;
-  readonly recipeVersion: number;
-  /** SHA-256 of the canonical request, in hexadecimal. */
-  readonly digest: string;
-  readonly state: "sent" | "answered" | "failed" | "unknown";
-  readonly modelAsked: string;
-  readonly modelAnswered: string | null;
-  readonly inputTokens: number;
-  readonly cachedTokens: number;
-  readonly outputTokens: number;
-  /** Nano-dollars. While `sent`, the most that it can cost. Null: price not known. */
-  readonly cost: number | null;
-  readonly latencyMs: number | null;
-  /** Why it failed. */
-  readonly outcome: string | null;
-  /** The validated answer, as the model wrote it. */
-  readonly answer: string | null;
-  readonly sentAt: Date;
-  readonly settledAt: Date | null;
-}
-
-export type LedgerOpening = Pick<
-  LedgerRow,
-  "id" | "runId" | "stepId" | "recipe" | "recipeVersion" | "digest" | "modelAsked" | "cost"
->;
-
-export type LedgerSettlement = Pick<
-  LedgerRow,
-  | "modelAnswered"
-  | "inputTokens"
-  | "cachedTokens"
-  | "outputTokens"
-  | "cost"
-  | "latencyMs"
-  | "outcome"
-  | "answer"
-> & { readonly state: "answered" | "failed" | "unknown" };
-
-export interface AnswerQuery {
-  readonly digest: string;
-  readonly recipe: string;
-  readonly recipeVersion: number;
-  /** Answers settled before this are too old. */
-  readonly since: Date;
-}
-
-export interface LedgerStore {
-  /** Writes the row as `sent`. */
-  open(user: string, opening: LedgerOpening): Promise<void>;
-  settle(user: string, id: string, settlement: LedgerSettlement): Promise<void>;
-  /** The newest answered row with an answer. */
-  findAnswer(user: string, query: AnswerQuery): Promise<LedgerRow | null>;
-  /** What a run spent so far, calls on their way included at their most; `reusedAnswers` is 0 here. */
-  spent(user: string, runId: string): Promise<RunUsage>;
-  ofRun(user: string, runId: string): Promise<readonly LedgerRow[]>;
+export interface SecretStore {
+  /** 32 random bytes in base64url: made when they are asked for first, and the same ever after for every process. */
+  obtain(name: string): Promise<string>;
 }
 
 export type Role = "user" | "admin";

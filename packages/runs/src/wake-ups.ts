@@ -16,7 +16,7 @@ export interface WakeUp {
 /** What became of a step that was woken, for those who watch the queue. */
 export interface WakeUpOutcome {
   /** `failed` shows as a failed job with `error`; nothing is retried because of it. */
-  readonly state: "done" | "failed" | "skipped";
+  readonly state: "done" | "failed" | "postponed" | "skipped";
   readonly error?: string;
   /** Lines for the job's log. */
   readonly log?: readonly string[];

@@ -14,7 +14,7 @@ export interface MortalStore {
 
 /** Functions that only read. */
 const READS =
-  /^(get|list|bytesStored|readBytes|outlines|chapter|ofRun|results|findAnswer|spent|findBySha256|wereEverMade|due|backlog|liveRuns|liveRunsOfBook|unparsedBooks|deletedBooks)$/;
+  /^(get|list|bytesStored|readBytes|outlines|chapter|ofRun|results|findAnswer|spent|spentOn|usage|findBySha256|wereEverMade|due|backlog|liveRuns|liveRunsOfBook|unparsedBooks|deletedBooks)$/;
 
 /**
  * The store as a process sees it that is killed at its `n`th write: before that write happened, or right after it did and
@@ -48,6 +48,7 @@ export function mortalStore(store: Store, killAt: number, moment: "before" | "af
       ledger: mortal(store.ledger),
       keys: mortal(store.keys),
       replies: mortal(store.replies),
+      secrets: mortal(store.secrets),
       dispatch: mortal(store.dispatch),
       ping: () => store.ping(),
       [Symbol.asyncDispose]: async () => undefined,

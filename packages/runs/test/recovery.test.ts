@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { waitFor } from "@mythic/testing/wait";
 import { cancelRun } from "../src/cancel-run.ts";
+import { deleteBook } from "../src/delete-book.ts";
 import { Dispatcher } from "../src/dispatcher.ts";
 import { newId } from "../src/ids.ts";
 import { retryRun } from "../src/retry-run.ts";
@@ -191,9 +192,7 @@ describe("a process killed at any write of what a client asked for", () => {
       await submit(store);
       const run = await theRun();
       const { bookId } = run;
-      await ask(async ({ store: at, advancer }) => {
-        if (await at.books.delete(USER, bookId)) await cancelRun({ store: at, advancer }, USER, run.id);
-      });
+      await ask((api) => deleteBook(api, USER, bookId));
       await store.books.delete(USER, bookId);
       await tidy();
       expect((await theRun()).status).toBe("cancelled");

@@ -38,6 +38,7 @@ export function storedStep(step: NewStep, change: Partial<Step> = {}): Step {
     dispatches: 0,
     dispatchedAt: null,
     error: null,
+    postponed: null,
     resultId: null,
     reusedAnswers: 0,
     createdAt: new Date(0),

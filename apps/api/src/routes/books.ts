@@ -1,4 +1,4 @@
-import { type Book, cancelRun, submitBook } from "@mythic/runs";
+import { type Book, deleteBook, submitBook } from "@mythic/runs";
 import { plain } from "@mythic/runs/cache";
 import { notFound } from "../errors.ts";
 import { cached } from "../found.ts";
@@ -118,15 +118,16 @@ const remove = userRoute(
     summary: "Delete a book and what was made of it",
     pathSchema: bookPath,
     querySchema: NOTHING,
-    answers: { 204: { description: "It is gone at once; its runs are cancelled." } },
+    answers: {
+      204: {
+        description: "It is gone at once; its runs are cancelled, and the texts of answers about it erased.",
+      },
+    },
     errors: [],
   },
   async ({ services, user, path, record }): Promise<Answer> => {
     record.fields.book_id = path.id;
-    const { store } = services;
-    if (!(await store.books.delete(user, path.id))) throw notFound("book");
-    // Were this to be cut short, the dispatcher would go on with it.
-    for (const run of await store.dispatch.liveRunsOfBook(path.id)) await cancelRun(services, user, run.id);
+    if (!(await deleteBook(services, user, path.id))) throw notFound("book");
     return { status: 204 };
   },
 );

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { OpenAnswers } from "@mythic/llm";
 import type { Submission } from "@mythic/runs";
 import type { Reads, RunCache } from "@mythic/runs/cache";
 import type { Logger } from "pino";
@@ -25,6 +26,8 @@ export type Access = "public" | "user" | "admin";
 export interface Services extends Submission {
   /** The model that answers new runs; null for the offline methods. */
   readonly model: string | null;
+  /** The way to the models; null where none is configured. */
+  readonly answers: OpenAnswers | null;
   readonly uploads: UploadLimits;
   readonly arriving: Arriving;
   readonly reads: Reads;

@@ -9,6 +9,10 @@ export const methodSchema = z.enum(["model", "offline"]).meta({
 
 const nanoDollars = z.int().meta({ description: "In nano-dollars." });
 
+const serviceTier = z.enum(["flex"]).nullable().meta({
+  description: "`flex`: calls at a lower price that may take minutes, where the provider offers it.",
+});
+
 export const runSchema = z
   .object({
     id: z.string().meta({ example: "run_01kazr31f8gtqk2m7hp5b6n8x9" }),
@@ -17,6 +21,7 @@ export const runSchema = z
     options: z.object({
       max_cost: nanoDollars.nullable().meta({ description: "Hard stop for what is spent, in nano-dollars." }),
       fresh: z.boolean().meta({ description: "Ask anew although an answer was paid for before." }),
+      service_tier: serviceTier,
     }),
     method: methodSchema,
     model: z.string().nullable(),
@@ -68,7 +73,11 @@ export function wireRun(run: RunView): z.infer<typeof runSchema> {
     id: run.id,
     book_id: run.bookId,
     recipes: [...run.recipes],
-    options: { max_cost: run.options.maxCost, fresh: run.options.fresh },
+    options: {
+      max_cost: run.options.maxCost,
+      fresh: run.options.fresh,
+      service_tier: run.options.serviceTier ?? null,
+    },
     method: methodOf(run),
     model: run.model,
     status: run.status,
@@ -111,6 +120,7 @@ const optionsSchema = z.strictObject({
     .default(null)
     .meta({ description: "Hard stop for what is spent, in nano-dollars." }),
   fresh: z.boolean().default(false).meta({ description: "Ask anew although an answer was paid for before." }),
+  service_tier: serviceTier.default(null),
 });
 
 /** What a run is to do, but for its book. */
@@ -121,7 +131,7 @@ export const wantedSchema = z.strictObject({
     .max(20)
     .refine((names) => new Set(names).size === names.length, "Each recipe can be named once.")
     .default(["summary"]),
-  options: optionsSchema.default({ max_cost: null, fresh: false }),
+  options: optionsSchema.default({ max_cost: null, fresh: false, service_tier: null }),
   dry_run: z
     .boolean()
     .default(false)

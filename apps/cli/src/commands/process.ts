@@ -15,6 +15,7 @@ interface ProcessOptions extends ServerOptions {
   readonly out: string;
   readonly json?: boolean;
   readonly fresh?: boolean;
+  readonly flex?: boolean;
   readonly maxCost?: string;
 }
 
@@ -31,6 +32,7 @@ export function addProcess(program: Command, terminal: Terminal, ended: (code: n
     .option("--out <dir>", "folder that gets a folder per book", "mythic-output")
     .option("--json", "print the result alone, as JSON, and write no files")
     .option("--fresh", "ask the model anew instead of reusing answers that were paid for")
+    .option("--flex", "ask at the provider's lower price for answers that may take minutes")
     .option("--max-cost <usd>", "stop before the model has cost more than this")
     .addHelpText(
       "after",
@@ -53,6 +55,7 @@ async function processBook(terminal: Terminal, file: string, options: ProcessOpt
     recipes: namesOf(options.recipes),
     maxCost: maxCostOf(options.maxCost),
     fresh: options.fresh ?? false,
+    flex: options.flex ?? false,
   };
   await requireFile(file);
   await using connection = await connect(terminal, options, { work: true });
@@ -102,6 +105,7 @@ async function findOrStart(
     sameNames(run.recipes, wanted.recipes) &&
     run.options.max_cost === wanted.maxCost &&
     run.options.fresh === wanted.fresh &&
+    (run.options.service_tier === "flex") === wanted.flex &&
     (embedded === null || run.model === embedded.model);
   for (let after: string | null = null; ; ) {
     const page = await client.runs({ book_id: book.id, status: LIVE, after });

@@ -1,3 +1,4 @@
+import type { Asker } from "@mythic/llm";
 import { type Ask, type BookFacts, findRecipe, type Recipe } from "@mythic/recipes";
 import type { Run, Step } from "@mythic/runs";
 import { StepError } from "../step-error.ts";
@@ -30,7 +31,9 @@ export async function openRecipe({ store, model }: StepParts, context: StepConte
       true,
     );
   }
-  const conversation = model.conversation(askerOf(run, recipe, context, run.model));
+  const conversation = model.conversation(
+    askerOf(run, recipe, context, { model: run.model, bookDigest: book.sha256 }),
+  );
   const ask: Ask = async (question) => {
     await context.assertWanted();
     return conversation.ask(question);
@@ -38,7 +41,12 @@ export async function openRecipe({ store, model }: StepParts, context: StepConte
   return { recipe, book: facts, ask, reusedAnswers: () => conversation.reusedAnswers };
 }
 
-function askerOf(run: Run, recipe: Recipe, { step, signal }: StepContext, model: string) {
+function askerOf(
+  run: Run,
+  recipe: Recipe,
+  { step, signal }: StepContext,
+  asked: Pick<Asker, "model" | "bookDigest">,
+): Asker {
   return {
     user: step.user,
     runId: run.id,
@@ -46,9 +54,10 @@ function askerOf(run: Run, recipe: Recipe, { step, signal }: StepContext, model:
     fence: step.fence,
     recipe: recipe.name,
     recipeVersion: recipe.version,
-    model,
+    ...asked,
     freshSince: freshSince(run, step),
     maxCost: run.options.maxCost,
+    serviceTier: run.options.serviceTier ?? null,
     signal,
   };
 }

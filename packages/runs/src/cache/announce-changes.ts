@@ -1,6 +1,7 @@
 import type { Store } from "../store.ts";
 import { AnnouncingBooks } from "./announcing-books.ts";
 import { AnnouncingKeys } from "./announcing-keys.ts";
+import { AnnouncingLedger } from "./announcing-ledger.ts";
 import { AnnouncingRuns } from "./announcing-runs.ts";
 import type { RunCache } from "./open-caching.ts";
 
@@ -17,9 +18,10 @@ export function announceChanges(store: Store, cache: RunCache | null): Store {
     runs: new AnnouncingRuns(store.runs, cache),
     // What was made of a run is cached when the run has ended, and by its revision.
     steps: store.steps,
-    ledger: store.ledger,
+    ledger: new AnnouncingLedger(store.ledger, cache),
     keys: new AnnouncingKeys(store.keys, cache),
     replies: store.replies,
+    secrets: store.secrets,
     dispatch: store.dispatch,
     ping: () => store.ping(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

@@ -39,7 +39,11 @@ export async function openCaching({ config, store, log, reads }: CachingOptions)
   const cache = isOn
     ? openCache({
         namespace,
-        families: cacheFamilies({ answersTtlMs }),
+        // The answer to a request stays an answer to it, whoever changes what. Where there never is a Redis, this is all that keeps it.
+        families: cacheFamilies({
+          answersTtlMs,
+          ...(redis === null ? { answersAloneTtlMs: answersTtlMs } : {}),
+        }),
         redis,
         log,
         logLevel,

@@ -40,7 +40,11 @@ export const runViewSchema: z.ZodType<RunView> = z.object({
   user: z.string(),
   bookId: z.string(),
   recipes: z.array(z.string()),
-  options: z.object({ maxCost: z.number().nullable(), fresh: z.boolean() }),
+  options: z.object({
+    maxCost: z.number().nullable(),
+    fresh: z.boolean(),
+    serviceTier: z.literal("flex").exactOptional(),
+  }),
   model: z.string().nullable(),
   status: z.enum([...LIVE_RUN_STATUSES, ...TERMINAL_RUN_STATUSES]),
   stage: z.enum(["parsing", "chapters", "merging", "finishing", "done"]),

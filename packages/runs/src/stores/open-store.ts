@@ -1,5 +1,7 @@
+import type { Sealer } from "../ledger.ts";
 import type { Store } from "../store.ts";
 
+export type { Sealer } from "../ledger.ts";
 export { StoreVersionError } from "./store-version-error.ts";
 
 export interface OpenStoreOptions {
@@ -9,6 +11,8 @@ export interface OpenStoreOptions {
   readonly dataDir: string;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Seals the texts of answers in the ledger. Without it they are kept as they are. */
+  readonly sealer?: Sealer | null;
 }
 
 /**
@@ -16,12 +20,12 @@ export interface OpenStoreOptions {
  * `StoreVersionError` when a newer program wrote it and `StoreUnavailableError` when it cannot be reached.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const clock = options.now ? { now: options.now } : {};
+  const common = { ...(options.now && { now: options.now }), sealer: options.sealer ?? null };
   // Only the driver of the store in use is loaded.
   if (options.mongodbUrl) {
     const { openMongoStore } = await import("./mongo/open-mongo-store.ts");
-    return await openMongoStore({ url: options.mongodbUrl, ...clock });
+    return await openMongoStore({ url: options.mongodbUrl, ...common });
   }
   const { openSqliteStore } = await import("./sqlite/open-sqlite-store.ts");
-  return await openSqliteStore({ directory: options.dataDir, ...clock });
+  return await openSqliteStore({ directory: options.dataDir, ...common });
 }

@@ -33,7 +33,7 @@ const SAMPLES: Record<UserFamily, readonly [at: readonly unknown[], value: unkno
   bookList: [[{ limit: 20, after: null }], { items: [], next: null }],
   book: [["book_1"], { book: BOOK, chapters: [] }],
   result: [[RUN, "summary", { after: null, limit: 100 }], EMPTY],
-  answers: [["digest"], "What was said."],
+  answers: [["digest"], { answers: ["What was said."] }],
 };
 
 /** As the table has them. A family without a sample is an error of types, and fails. */

@@ -1,14 +1,18 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "@jest/globals";
+import type { Sealer } from "../../src/ledger.ts";
 import type { Store } from "../../src/store.ts";
 
 interface OpenedStore {
   readonly store: Store;
-  /** What `claim-racer.ts` needs to open the same store: the MongoDB URL (empty for SQLite) and the data directory. */
+  /** What a racer needs to open the same store: the MongoDB URL (empty for SQLite) and the data directory. */
   readonly spawnArgs: readonly string[];
 }
 
 /** Opens a store with nothing in it. The suite disposes of the store; what lies under it is the caller's. */
-export type OpenFresh = (options?: { readonly now?: () => number }) => Promise<OpenedStore>;
+export type OpenFresh = (options?: {
+  readonly now?: () => number;
+  readonly sealer?: Sealer;
+}) => Promise<OpenedStore>;
 
 /** A clock that stands still until a test moves it. */
 class Clock {
@@ -20,7 +24,7 @@ class Clock {
   }
 }
 
-interface Bench {
+export interface Bench {
   readonly store: Store;
   readonly clock: Clock;
   readonly spawnArgs: readonly string[];

@@ -10,6 +10,7 @@ import {
   newBook,
   opening,
   readyBook,
+  saved,
   settlement,
   sha256,
   storedBook,
@@ -63,6 +64,9 @@ async function exerciseSteps(store: Store, user: string): Promise<void> {
   await steps.reset(user, [step.id]);
   const failing = await claimedStep(store, user, { runId });
   await steps.fail(failing.id, failing.fence, FAILURE, new Date(0));
+  const postponed = await claim(store, failing.id);
+  await steps.postpone(postponed.id, postponed.fence, FAILURE, new Date(0));
+  await steps.hasten(postponed.id);
   const cancelled = await claim(store, failing.id);
   await steps.cancel(cancelled.id, cancelled.fence);
   const failed = await claimedStep(store, user, { runId });
@@ -75,13 +79,9 @@ async function exerciseSteps(store: Store, user: string): Promise<void> {
 }
 
 async function exerciseOthers(store: Store, user: string): Promise<void> {
-  const { ledger, keys, replies } = store;
-  const call = opening();
-  await ledger.open(user, call);
-  await ledger.settle(user, call.id, settlement());
-  await ledger.findAnswer(user, { ...call, since: new Date(0) });
-  await ledger.spent(user, call.runId);
-  await ledger.ofRun(user, call.runId);
+  const { keys, replies } = store;
+  await exerciseLedger(store, user);
+  await store.secrets.obtain("secret");
   const key = { id: "key", user, role: "user", sha256: sha256("key"), lastFour: "wxyz" } as const;
   await keys.create({ ...key, createdAt: new Date(), revokedAt: null });
   await keys.findBySha256(key.sha256);
@@ -92,6 +92,27 @@ async function exerciseOthers(store: Store, user: string): Promise<void> {
   await replies.begin(user, "key", "print");
   await replies.finish(user, "key", { status: 200, headers: {}, body: "" });
   await replies.abandon(user, "key");
+}
+
+async function exerciseLedger({ ledger }: Store, user: string): Promise<void> {
+  const [runId, keyId] = ["run_exercised", "v1.key"];
+  const calls = [opening({ runId, keyId }), opening({ runId, keyId })];
+  for (const call of calls) await ledger.open(user, call);
+  for (const { id } of calls) await ledger.settle(user, id, settlement());
+  const recipe = { recipe: "summary", recipeVersion: 1 };
+  await ledger.findAnswer("user:someone", { keyId, ...recipe, since: new Date(0) });
+  await ledger.spent(user, runId);
+  await ledger.ofRun(user, runId);
+  await ledger.spentOn(user, "2030-01-01");
+  await ledger.countSaved(user, saved());
+  for (const whose of [user, null]) {
+    await ledger.usage(whose, { from: "2000-01-01", to: "2100-01-01" });
+    await ledger.erase(whose, { of: "run", runId });
+    await ledger.erase(whose, { of: "book", bookId: "book" });
+    await ledger.erase(whose, { of: "model", model: "model" });
+    await ledger.erase(whose, { of: "recipe", ...recipe });
+    await ledger.erase(whose, { of: "everything" });
+  }
 }
 
 async function exerciseDispatch(store: Store): Promise<void> {

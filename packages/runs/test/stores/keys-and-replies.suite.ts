@@ -68,6 +68,30 @@ export function describeKeysAndReplies(openFresh: OpenFresh): void {
     });
   });
 
+  describe("secrets", () => {
+    const bench = storeForAll(openFresh);
+
+    test("a secret is made when it is asked for first, and is the same ever after", async () => {
+      const { secrets } = bench.store;
+      const secret = await secrets.obtain("one");
+      expect(Buffer.from(secret, "base64url")).toHaveLength(32);
+      expect(await secrets.obtain("one")).toBe(secret);
+      expect(await secrets.obtain("two")).not.toBe(secret);
+    });
+
+    test("all who ask at the same time get the same", async () => {
+      const all = await Promise.all(Array.from({ length: 20 }, () => bench.store.secrets.obtain("for all")));
+      expect(new Set(all).size).toBe(1);
+    });
+
+    test("another store has another", async () => {
+      const other = await openFresh();
+      const theirs = await other.store.secrets.obtain("one");
+      await other.store[Symbol.asyncDispose]();
+      expect(theirs).not.toBe(await bench.store.secrets.obtain("one"));
+    });
+  });
+
   describe("replies", () => {
     const bench = storeForAll(openFresh);
 

@@ -15,6 +15,7 @@ import {
   PARSED,
   pieces,
   readyBook,
+  saved,
   settlement,
 } from "./samples.ts";
 
@@ -35,7 +36,7 @@ const KEY: ApiKey = {
 
 /** Every function of a store. */
 function callsOf(store: Store): Record<string, () => Promise<unknown>> {
-  const { books, runs, steps, ledger, keys, replies, dispatch } = store;
+  const { books, runs, steps, ledger, keys, replies, secrets, dispatch } = store;
   return {
     ping: () => store.ping(),
     storeBytes: () => books.storeBytes("u", "new", pieces("x")),
@@ -67,6 +68,8 @@ function callsOf(store: Store): Record<string, () => Promise<unknown>> {
     complete: () => steps.complete("s", 1, OUTCOME),
     fail: () => steps.fail("s", 1, FAILURE, null),
     handBack: () => steps.handBack("s", 1),
+    postpone: () => steps.postpone("s", 1, FAILURE, new Date(0)),
+    hasten: () => steps.hasten("s"),
     cancel: () => steps.cancel("s", 1),
     expireLeases: () => dispatch.expireLeases(3),
     due: () => dispatch.due(1, 1, 1),
@@ -84,9 +87,14 @@ function callsOf(store: Store): Record<string, () => Promise<unknown>> {
     open: () => ledger.open("u", opening()),
     settle: () => ledger.settle("u", "l", settlement()),
     findAnswer: () =>
-      ledger.findAnswer("u", { digest: "d", recipe: "r", recipeVersion: 1, since: new Date(0) }),
+      ledger.findAnswer("s", { keyId: "k", recipe: "r", recipeVersion: 1, since: new Date(0) }),
     spent: () => ledger.spent("u", "r"),
+    spentOn: () => ledger.spentOn("u", "2030-01-01"),
+    countSaved: () => ledger.countSaved("u", saved()),
+    usage: () => ledger.usage("u", { from: "2030-01-01", to: "2030-01-02" }),
+    erase: () => ledger.erase("u", { of: "book", bookId: "b" }),
     ledgerOfRun: () => ledger.ofRun("u", "r"),
+    obtainSecret: () => secrets.obtain("s"),
     createKey: () => keys.create(KEY),
     findBySha256: () => keys.findBySha256("h"),
     listKeys: () => keys.list(),

@@ -6,9 +6,11 @@ import { GridFSBucket } from "mongodb";
 import type { Store } from "../../src/store.ts";
 import { Connection } from "../../src/stores/mongo/connection.ts";
 import { INDEXES } from "../../src/stores/mongo/indexes.ts";
+import { ledgerToVersion2 } from "../../src/stores/mongo/ledger-to-version-2.ts";
 import { migrate, schemaIn } from "../../src/stores/mongo/migrations.ts";
 import { openMongoStore } from "../../src/stores/mongo/open-mongo-store.ts";
 import { ServerClock } from "../../src/stores/mongo/server-clock.ts";
+import type { OpenFresh } from "./bench.ts";
 import {
   chapter,
   claimedStep,
@@ -22,6 +24,7 @@ import {
   unique,
 } from "./samples.ts";
 import { describeStore } from "./store.suite.ts";
+import { expectTakenForward, VERSION_1_CALLS } from "./version-1.ts";
 
 const server = await mongoUrl();
 
@@ -34,6 +37,10 @@ async function openBoth(): Promise<AsyncDisposable & { store: Store; behind: Con
   return { store, behind, url, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
+async function setVersion(connection: Connection, version: number): Promise<void> {
+  await schemaIn(connection).updateOne({ _id: "schema" }, { $set: { version } });
+}
+
 function describeStart(): void {
   describe("the start", () => {
     test("processes that start at once on an empty database all find it ready", async () => {
@@ -42,7 +49,7 @@ function describeStart(): void {
       for (const store of stores) await store.books.list("user", { limit: 1, after: null });
       for (const store of stores) await store[Symbol.asyncDispose]();
       await using connection = await Connection.open({ url });
-      expect(await schemaIn(connection).find().toArray()).toMatchObject([{ version: 1, owner: null }]);
+      expect(await schemaIn(connection).find().toArray()).toMatchObject([{ version: 2, owner: null }]);
     });
 
     test("every index is there, and one that was dropped comes back", async () => {
@@ -60,11 +67,11 @@ function describeStart(): void {
 
     test("a database that a newer program wrote is refused, and left as it is", async () => {
       await using both = await openBoth();
-      await schemaIn(both.behind).updateOne({ _id: "schema" }, { $set: { version: 7 } });
+      await setVersion(both.behind, 7);
       await expect(openMongoStore({ url: both.url })).rejects.toMatchObject({
         code: "store_version",
         found: 7,
-        supported: 1,
+        supported: 2,
       });
       expect(await schemaIn(both.behind).findOne({ _id: "schema" })).toMatchObject({ version: 7 });
     });
@@ -78,6 +85,7 @@ function describeStart(): void {
         ran.push(`${name} ends`);
       };
       const migrations = [step("two"), step("three")];
+      await setVersion(both.behind, 1);
       await Promise.all(Array.from({ length: 4 }, () => migrate(both.behind, migrations)));
       expect(ran).toEqual(["two begins", "two ends", "three begins", "three ends"]);
       expect(await schemaIn(both.behind).findOne({ _id: "schema" })).toMatchObject({ version: 3 });
@@ -95,6 +103,7 @@ function describeStart(): void {
           return broken ? Promise.reject(new Error("cut off")) : Promise.resolve();
         },
       ];
+      await setVersion(both.behind, 1);
       await expect(migrate(both.behind, migrations)).rejects.toThrow("cut off");
       broken = false;
       await migrate(both.behind, migrations);
@@ -109,6 +118,45 @@ function describeStart(): void {
       await migrate(both.behind, [() => Promise.resolve(void began.push(both.behind.now()))]);
       expect(began).toHaveLength(1);
       expect(began[0]?.getTime()).toBeGreaterThanOrEqual(held.leaseUntil.getTime());
+    });
+
+    test("a database of version 1 is taken forward, also when that was stopped in the midst, and its rows mean what they meant", async () => {
+      const url = freshDatabase(server ?? "");
+      await using behind = await Connection.open({ url });
+      const ledger = behind.db.collection<{ _id: string }>("ledger");
+      const { db } = behind;
+      await db.collection<{ _id: string }>("schema").insertOne({
+        _id: "schema",
+        ...{ version: 1, owner: null, leaseUntil: new Date(0) },
+      });
+      await ledger.createIndexes([
+        { name: "of_run", key: { runId: 1, sentAt: 1, _id: 1 } },
+        { name: "answers", key: { user: 1, digest: 1, settledAt: -1 } },
+        { name: "on_the_way", key: { sentAt: 1 }, partialFilterExpression: { state: "sent" } },
+      ]);
+      await ledger.insertMany(VERSION_1_CALLS.map(({ id, ...call }) => ({ _id: id, ...call })));
+      const cutOff = () => Promise.reject(new Error("cut off"));
+      await expect(migrate(behind, [ledgerToVersion2, cutOff])).rejects.toThrow("cut off");
+      // Where a kill leaves it: some rows forward, one of them not yet, and the version as it was.
+      await setVersion(behind, 1);
+      const [{ id, ...call }] = VERSION_1_CALLS;
+      await ledger.replaceOne({ _id: id }, call);
+      await using store = await openMongoStore({ url });
+      await expectTakenForward(store);
+      expect(await schemaIn(behind).findOne({ _id: "schema" })).toMatchObject({ version: 2 });
+      expect((await ledger.indexes()).map(({ name }) => name)).not.toContain("answers");
+      expect(await ledger.countDocuments({ digest: { $exists: true } })).toBe(0);
+    });
+
+    test("a ledger of more rows than one piece is taken forward whole", async () => {
+      await using both = await openBoth();
+      const ledger = both.behind.db.collection<{ _id: string }>("ledger");
+      const { id: _, ...call } = VERSION_1_CALLS[0];
+      const rows = Array.from({ length: 1_001 }, (_row, at) => ({ _id: `call.${at}`, ...call }));
+      await ledger.insertMany(rows);
+      await ledgerToVersion2(both.behind);
+      expect(await both.store.ledger.ofRun(call.user, call.runId)).toHaveLength(1_001);
+      expect(await ledger.countDocuments({ day: { $exists: false } })).toBe(0);
     });
 
     test("the database is the one that the URL names, unless another is given", async () => {
@@ -263,7 +311,7 @@ describe("the clock", () => {
 });
 
 if (server !== null) {
-  const open = async (options: { readonly now?: () => number } = {}) => {
+  const open: OpenFresh = async (options = {}) => {
     const url = freshDatabase(server);
     return { store: await openMongoStore({ url, ...options }), spawnArgs: [url, ""] };
   };

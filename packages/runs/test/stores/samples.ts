@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Book, Chapter, ParsedBook } from "../../src/book.ts";
+import type { LedgerOpening, LedgerSettlement, Sealer } from "../../src/ledger.ts";
 import type { Run } from "../../src/run.ts";
 import type { NewStep, Step } from "../../src/step.ts";
-import type { LedgerOpening, LedgerSettlement, NewBook, Store } from "../../src/store.ts";
+import type { NewBook, Store } from "../../src/store.ts";
+import type { Saved } from "../../src/usage.ts";
 import { someRun } from "../samples.ts";
 
 let serial = 0;
@@ -121,32 +123,87 @@ export async function claimedStep(store: Store, user: string, more: Partial<NewS
   return await claim(store, (await insertedStep(store, user, more)).id);
 }
 
+/** Of a step's call. */
 export function opening(more: Partial<LedgerOpening> = {}): LedgerOpening {
   return {
     id: `${unique("step")}.f1.1`,
+    scope: "user:someone",
     runId: "run_of_calls",
     stepId: "step_of_calls",
     recipe: "summary",
     recipeVersion: 1,
-    digest: sha256("request"),
+    prompt: "summary.chapter",
+    keyId: unique("v1.key"),
+    askedAnew: false,
+    upstream: "openai",
     modelAsked: "model",
+    serviceTier: null,
+    tokens: 500,
+    price: { input: 3, cachedInput: 1, output: 5.5 },
     cost: 1_000,
     ...more,
   };
+}
+
+/** Of a call of the public endpoint. */
+export function endpointOpening(more: Partial<LedgerOpening> = {}): LedgerOpening {
+  const noStep = { runId: null, stepId: null, recipe: null, recipeVersion: null, prompt: null };
+  return opening({ id: unique("call"), ...noStep, ...more });
 }
 
 export function settlement(more: Partial<LedgerSettlement> = {}): LedgerSettlement {
   return {
     state: "answered",
     modelAnswered: "model-2030",
+    serviceTier: "default",
     inputTokens: 100,
     cachedTokens: 20,
     outputTokens: 30,
-    cost: 400,
-    latencyMs: 1_234,
+    price: { input: 3, cachedInput: 1, output: 5 },
+    cost: 410,
+    promptCacheSaved: 40,
+    tierSaved: 0,
+    latencyMs: 1_234.5,
     outcome: null,
     answer: '{"text":"ünïcode ☃"}',
+    message: null,
     ...more,
+  };
+}
+
+/** Of a call that never left the house. */
+export function unsent(more: Partial<LedgerSettlement> = {}): LedgerSettlement {
+  const nothing = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, cost: 0, promptCacheSaved: 0 };
+  const none = { modelAnswered: null, serviceTier: null, latencyMs: null, answer: null };
+  return settlement({ state: "failed", ...nothing, ...none, outcome: "model_unavailable", ...more });
+}
+
+/** Opens a call and settles it. Answers its id. */
+export async function settledCall(
+  store: Store,
+  user: string,
+  more: { readonly opening?: Partial<LedgerOpening>; readonly settlement?: Partial<LedgerSettlement> } = {},
+): Promise<string> {
+  const call = opening(more.opening);
+  await store.ledger.open(user, call);
+  await store.ledger.settle(user, call.id, settlement(more.settlement));
+  return call.id;
+}
+
+export function saved(more: Partial<Saved> = {}): Saved {
+  return { model: "model", cause: "hit", calls: 1, tokens: 130, cost: 410, unpriced: 0, ...more };
+}
+
+/** Anyone can open what it sealed under the same name, in the same place. */
+export function nameOnlySealer(name: string): Sealer {
+  return {
+    seal: (text, place) => `sealed.${Buffer.from(JSON.stringify([name, place, text])).toString("base64")}`,
+    open(stored, place) {
+      if (!stored.startsWith("sealed.")) return stored;
+      const read: unknown = JSON.parse(Buffer.from(stored.slice("sealed.".length), "base64").toString());
+      const [by, where, text] = Array.isArray(read) ? read : [];
+      return by === name && where === place ? String(text) : null;
+    },
   };
 }
 

@@ -20,6 +20,7 @@ import {
   storedBook,
 } from "./samples.ts";
 import { describeStore } from "./store.suite.ts";
+import { expectTakenForward, VERSION_1_CALLS } from "./version-1.ts";
 
 const base = await mkdtemp(join(tmpdir(), "mythic-store-"));
 let serial = 0;
@@ -220,6 +221,33 @@ describe("the schema of the SQLite store", () => {
     expect(countRows(directory, "books")).toBe(2);
   });
 
+  test("a file of version 1 is taken forward, and its rows mean what they meant", async () => {
+    const directory = freshDirectory();
+    await mkdir(directory);
+    inspect(directory, (database) => {
+      database.exec(`${MIGRATIONS[0]}
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+        INSERT INTO meta VALUES ('version', 1)`);
+      const insert = database.prepare(
+        `INSERT INTO ledger (id, user, run_id, step_id, recipe, recipe_version, digest, state, model_asked, model_answered,
+           input_tokens, cached_tokens, output_tokens, cost, latency_ms, outcome, answer, sent_at, settled_at)
+         VALUES ($id, $user, $runId, $stepId, $recipe, $recipeVersion, $digest, $state, $modelAsked, $modelAnswered,
+           $inputTokens, $cachedTokens, $outputTokens, $cost, $latencyMs, $outcome, $answer, $sentAt, $settledAt)`,
+      );
+      for (const { sentAt, settledAt, ...call } of VERSION_1_CALLS) {
+        insert.run({ ...call, sentAt: sentAt.getTime(), settledAt: settledAt?.getTime() ?? null });
+      }
+    });
+    await using store = await openSqliteStore({ directory });
+    await expectTakenForward(store);
+    const tables = inspect(directory, (database) =>
+      database.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'ledger%' ORDER BY name").all(),
+    );
+    expect(tables.map(({ name }) => name)).toEqual([
+      ...["ledger", "ledger_answers", "ledger_of_day", "ledger_of_run", "ledger_of_user", "ledger_sent"],
+    ]);
+  });
+
   test("an older program refuses to start, says which versions, and changes nothing", async () => {
     const directory = freshDirectory();
     await (await openSqliteStore({ directory, migrations: NEXT }))[Symbol.asyncDispose]();
@@ -301,7 +329,9 @@ describe("the queries of the SQLite store", () => {
         return plan
           .map((line) => String(line["detail"]))
           .filter((detail) =>
-            /SCAN (books|book_files|book_pieces|chapters|runs|steps|results|ledger|replies)\b/.test(detail),
+            /SCAN (books|book_files|book_pieces|chapters|runs|steps|results|ledger|savings|secrets|replies)\b/.test(
+              detail,
+            ),
           )
           .filter((detail) => !NARROW.test(detail))
           .map((detail) => `${detail} ← ${sql}`);

@@ -4,6 +4,8 @@ import type { Store } from "../../src/store.ts";
 import { type OpenFresh, storeForAll } from "./bench.ts";
 import { claim, claimedStep, FAILURE, insertedStep, newStep, ODD_IDS, unique } from "./samples.ts";
 
+/** Why a step is postponed. */
+const WAITS = { code: "model_rate_limited", detail: "The model takes no more calls this minute." };
 const OUTCOME = { value: { text: "late" }, reusedAnswers: 0 };
 
 /** Everything that a worker may write with its fence. */
@@ -13,6 +15,7 @@ const WRITES: Record<string, (store: Store, id: string, fence: number) => Promis
   "fail for good": (store, id, fence) => store.steps.fail(id, fence, FAILURE, null),
   "fail for now": (store, id, fence) => store.steps.fail(id, fence, FAILURE, new Date(0)),
   handBack: (store, id, fence) => store.steps.handBack(id, fence),
+  postpone: (store, id, fence) => store.steps.postpone(id, fence, WAITS, new Date(0)),
   cancel: (store, id, fence) => store.steps.cancel(id, fence),
 };
 
@@ -78,6 +81,7 @@ export function describeSteps(openFresh: OpenFresh): void {
         dispatches: 0,
         dispatchedAt: null,
         error: null,
+        postponed: null,
         resultId: null,
         reusedAnswers: 0,
         createdAt: new Date(clock.at),
@@ -275,6 +279,56 @@ export function describeSteps(openFresh: OpenFresh): void {
         error: null,
       });
       expect(await store.steps.claim(step.id, "worker", 1_000)).toMatchObject({ fence: 2 });
+    });
+
+    test("a step that is postponed costs nothing, says what it waits for, and cannot be claimed before its time", async () => {
+      const { store, clock } = bench;
+      const user = unique("user");
+      const step = await claimedStep(store, user);
+      const until = new Date(clock.at + 60_000);
+      expect(await store.steps.postpone(step.id, step.fence, WAITS, until)).toBe(true);
+      expect(await store.steps.get(user, step.id)).toMatchObject({
+        state: "pending",
+        owner: null,
+        leaseUntil: null,
+        attempts: 0,
+        crashes: 0,
+        handbacks: 0,
+        notBefore: until,
+        error: null,
+        postponed: WAITS,
+      });
+      expect(await store.steps.claim(step.id, "worker", 1_000)).toBeNull();
+      clock.advance(60_000);
+      expect(await store.steps.claim(step.id, "worker", 1_000)).toMatchObject({ fence: 2, postponed: null });
+    });
+
+    test("a step that is postponed keeps the error of its last attempt", async () => {
+      const { store, clock } = bench;
+      const user = unique("user");
+      const step = await claimedStep(store, user);
+      await store.steps.fail(step.id, step.fence, FAILURE, new Date(clock.at));
+      const again = await claim(store, step.id);
+      await store.steps.postpone(again.id, again.fence, WAITS, new Date(clock.at));
+      expect(await claim(store, step.id)).toMatchObject({ error: FAILURE, postponed: null });
+    });
+
+    test("a postponed step that is hastened is due at once", async () => {
+      const { store, clock } = bench;
+      const user = unique("user");
+      const step = await claimedStep(store, user);
+      await store.steps.postpone(step.id, step.fence, WAITS, new Date(clock.at + 60_000));
+      await store.steps.hasten(step.id);
+      expect(await store.steps.claim(step.id, "worker", 1_000)).toMatchObject({ fence: 2 });
+    });
+
+    test("a step that waits after an error cannot be hastened", async () => {
+      const { store, clock } = bench;
+      const user = unique("user");
+      const step = await claimedStep(store, user);
+      await store.steps.fail(step.id, step.fence, FAILURE, new Date(clock.at + 60_000));
+      await store.steps.hasten(step.id);
+      expect(await store.steps.claim(step.id, "worker", 1_000)).toBeNull();
     });
 
     test("a step at work is cancelled by who works on it", async () => {

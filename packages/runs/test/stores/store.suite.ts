@@ -3,11 +3,12 @@ import { type OpenFresh, storeForAll } from "./bench.ts";
 import { describeBooks } from "./books.suite.ts";
 import { describeClaims } from "./claims.suite.ts";
 import { describeDispatch } from "./dispatch.suite.ts";
+import { describeErasure } from "./erasure.suite.ts";
 import { describeKeysAndReplies } from "./keys-and-replies.suite.ts";
 import { describeLedger } from "./ledger.suite.ts";
 import { describeRuns } from "./runs.suite.ts";
-
 import { describeSteps } from "./steps.suite.ts";
+import { describeUsage } from "./usage.suite.ts";
 
 /** What every store must do. Each implementation runs all of it. */
 export function describeStore(name: "mongodb" | "sqlite", openFresh: OpenFresh): void {
@@ -34,6 +35,8 @@ export function describeStore(name: "mongodb" | "sqlite", openFresh: OpenFresh):
     describeClaims(openFresh);
     describeDispatch(openFresh);
     describeLedger(openFresh);
+    describeUsage(openFresh);
+    describeErasure(openFresh);
     describeKeysAndReplies(openFresh);
   });
 }

@@ -7,7 +7,7 @@ import type { DispatchStore } from "../../store.ts";
 import { type BookDocument, booksIn, parseBook } from "./books.ts";
 import type { Connection } from "./connection.ts";
 import { findDue } from "./due-steps.ts";
-import { type LedgerDocument, ledgerIn } from "./ledger.ts";
+import { type LedgerDocument, ledgerIn } from "./ledger-rows.ts";
 import { MongoPurge } from "./purge.ts";
 import { type ReplyDocument, repliesIn } from "./replies.ts";
 import { parseRun, type RunDocument, runsIn } from "./runs.ts";

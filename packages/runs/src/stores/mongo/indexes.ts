@@ -51,8 +51,14 @@ export const INDEXES: Readonly<Record<string, readonly IndexDescription[]>> = {
   ],
   ledger: [
     { name: "of_run", key: { runId: 1, sentAt: 1, _id: 1 } },
-    { name: "answers", key: { user: 1, digest: 1, settledAt: -1 } },
+    { name: "by_key", key: { scope: 1, keyId: 1, settledAt: -1 } },
+    { name: "of_user", key: { user: 1, day: 1 } },
+    { name: "by_day", key: { day: 1 } },
     { name: "on_the_way", key: { sentAt: 1 }, partialFilterExpression: { state: "sent" } },
+  ],
+  savings: [
+    { name: "of_user", key: { user: 1, day: 1 } },
+    { name: "by_day", key: { day: 1 } },
   ],
   keys: [{ name: "by_hash", key: { sha256: 1 }, unique: true }],
   replies: [{ name: "by_age", key: { createdAt: 1 } }],

@@ -6,12 +6,13 @@ import { StoreUnavailableError } from "../../store.ts";
 import { StoreVersionError } from "../store-version-error.ts";
 import { type Connection, isDuplicate } from "./connection.ts";
 import { createIndexes } from "./indexes.ts";
+import { ledgerToVersion2 } from "./ledger-to-version-2.ts";
 
 /** Takes what is stored from the version before it to its own. Stopped anywhere, it can be begun again. */
 export type Migration = (connection: Connection) => Promise<void>;
 
-/** The first takes version 1 to version 2. None so far. */
-const MIGRATIONS: readonly Migration[] = [];
+/** The first takes version 1 to version 2. */
+const MIGRATIONS: readonly Migration[] = [ledgerToVersion2];
 
 /** One process migrates; its lease is renewed while it does. */
 const LEASE_MS = 30_000;

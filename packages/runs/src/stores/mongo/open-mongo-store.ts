@@ -1,4 +1,6 @@
+import type { Sealer } from "../../ledger.ts";
 import type { Store } from "../../store.ts";
+import { LedgerTexts } from "../ledger-texts.ts";
 import { MongoBooks } from "./books.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { MongoDispatch } from "./dispatch.ts";
@@ -7,9 +9,12 @@ import { MongoLedger } from "./ledger.ts";
 import { migrate } from "./migrations.ts";
 import { MongoReplies } from "./replies.ts";
 import { MongoRuns } from "./runs.ts";
+import { MongoSecrets } from "./secrets.ts";
 import { MongoSteps } from "./steps.ts";
 
-export type MongoStoreOptions = Pick<ConnectionOptions, "url" | "database" | "now">;
+export interface MongoStoreOptions extends Pick<ConnectionOptions, "url" | "database" | "now"> {
+  readonly sealer?: Sealer | null;
+}
 
 /**
  * Opens the store on a MongoDB server, standalone or a replica set: every write that counts is one document, acknowledged by
@@ -24,9 +29,10 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Store>
     books: new MongoBooks(connection),
     runs: new MongoRuns(connection),
     steps: new MongoSteps(connection),
-    ledger: new MongoLedger(connection),
+    ledger: new MongoLedger(connection, new LedgerTexts(options.sealer ?? null)),
     keys: new MongoKeys(connection),
     replies: new MongoReplies(connection),
+    secrets: new MongoSecrets(connection),
     dispatch: new MongoDispatch(connection),
     ping: () => connection.ping(),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),

@@ -33,6 +33,7 @@ const schema: z.ZodType<Step> = z.object({
   dispatches: z.number(),
   dispatchedAt: z.date().nullable(),
   error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  postponed: z.object({ code: z.string(), detail: z.string() }).nullable().default(null),
   resultId: z.string().nullable(),
   reusedAnswers: z.number(),
   createdAt: z.date(),
@@ -127,7 +128,7 @@ export class MongoSteps implements StepStore {
       state: "waiting" as const,
       notBefore: this.#connection.now(),
       ...{ attempts: 0, crashes: 0, handbacks: 0, reusedAnswers: 0 },
-      ...{ error: null, resultId: null, startedAt: null, endedAt: null },
+      ...{ error: null, postponed: null, resultId: null, startedAt: null, endedAt: null },
     };
     let reset = 0;
     for (const piece of pieces(ids, PIECE)) {
@@ -146,7 +147,10 @@ export class MongoSteps implements StepStore {
     const found = await this.#connection.run(() =>
       this.#steps.findOneAndUpdate(
         { _id: is(id), state: "pending", notBefore: { $lte: this.#connection.latest() } },
-        { $set: { state: "running", owner, leaseUntil, startedAt: now }, $inc: { fence: 1 } },
+        {
+          $set: { state: "running", owner, leaseUntil, startedAt: now, postponed: null },
+          $inc: { fence: 1 },
+        },
         { returnDocument: "after" },
       ),
     );
@@ -184,6 +188,21 @@ export class MongoSteps implements StepStore {
 
   handBack(id: string, fence: number): Promise<boolean> {
     return this.#write(id, fence, { $set: { ...RELEASED, state: "pending" }, $inc: { handbacks: 1 } });
+  }
+
+  postpone(id: string, fence: number, reason: Failure, until: Date): Promise<boolean> {
+    const next = { ...RELEASED, state: "pending" as const, notBefore: until, postponed: reason };
+    return this.#write(id, fence, { $set: next });
+  }
+
+  async hasten(id: string): Promise<void> {
+    const now = this.#connection.now();
+    await this.#connection.run(() =>
+      this.#steps.updateOne(
+        { _id: is(id), state: "pending", postponed: { $ne: null }, notBefore: { $gt: now } },
+        { $set: { notBefore: now } },
+      ),
+    );
   }
 
   cancel(id: string, fence: number): Promise<boolean> {
@@ -240,6 +259,7 @@ function freshStep(step: NewStep, now: Date): Step {
     dispatches: 0,
     dispatchedAt: null,
     error: null,
+    postponed: null,
     resultId: null,
     reusedAnswers: 0,
     createdAt: now,

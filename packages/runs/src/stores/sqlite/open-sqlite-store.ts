@@ -1,6 +1,8 @@
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
+import type { Sealer } from "../../ledger.ts";
 import { type Store, StoreUnavailableError } from "../../store.ts";
+import { LedgerTexts } from "../ledger-texts.ts";
 import { SqliteBooks } from "./books.ts";
 import { Database } from "./database.ts";
 import { SqliteDispatch } from "./dispatch.ts";
@@ -9,6 +11,7 @@ import { SqliteLedger } from "./ledger.ts";
 import { SqliteReplies } from "./replies.ts";
 import { SqliteRuns } from "./runs.ts";
 import { MIGRATIONS, migrate } from "./schema.ts";
+import { SqliteSecrets } from "./secrets.ts";
 import { SqliteSteps } from "./steps.ts";
 
 /** What does not answer a ping in this time counts as gone; short of the two seconds that a ping may take. */
@@ -19,6 +22,7 @@ export interface SqliteStoreOptions {
   readonly directory: string;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  readonly sealer?: Sealer | null;
   /** Another schema than this program's, for tests of migrations. */
   readonly migrations?: readonly string[];
 }
@@ -28,7 +32,7 @@ export interface SqliteStoreOptions {
  * `StoreVersionError` when a newer program wrote it.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { directory, now = Date.now, migrations = MIGRATIONS } = options;
+  const { directory, now = Date.now, sealer = null, migrations = MIGRATIONS } = options;
   const path = join(directory, "mythic.db");
   await makeFile(directory, path);
   const database = await Database.open(path);
@@ -43,9 +47,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     books: new SqliteBooks(database, now),
     runs: new SqliteRuns(database),
     steps: new SqliteSteps(database, now),
-    ledger: new SqliteLedger(database, now),
+    ledger: new SqliteLedger(database, now, new LedgerTexts(sealer)),
     keys: new SqliteKeys(database, now),
     replies: new SqliteReplies(database, now),
+    secrets: new SqliteSecrets(database, now),
     dispatch: new SqliteDispatch(database, now),
     async ping() {
       await database.read((statements) => statements.get("SELECT value FROM meta"), PING_MS);

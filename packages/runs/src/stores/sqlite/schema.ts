@@ -182,6 +182,81 @@ CREATE TABLE replies (
 ) STRICT;
 CREATE INDEX replies_by_age ON replies (created_at);
 `,
+  // Version 2. A row of version 1 said 0 for tokens that were not told, too, and only a call that was never sent cost nothing.
+  `
+ALTER TABLE ledger RENAME TO ledger_of_version_1;
+CREATE TABLE ledger (
+  id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  run_id TEXT,
+  step_id TEXT,
+  recipe TEXT,
+  recipe_version INTEGER,
+  prompt TEXT,
+  key_id TEXT,
+  asked_anew INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  upstream TEXT,
+  model_asked TEXT NOT NULL,
+  model_answered TEXT,
+  service_tier TEXT,
+  input_tokens INTEGER,
+  cached_tokens INTEGER,
+  output_tokens INTEGER,
+  tokens INTEGER NOT NULL,
+  price TEXT,
+  cost INTEGER,
+  prompt_cache_saved INTEGER,
+  tier_saved INTEGER,
+  paid_twice INTEGER NOT NULL,
+  latency_ms REAL,
+  day TEXT NOT NULL,
+  sent_at INTEGER NOT NULL,
+  settled_at INTEGER,
+  erased_at INTEGER,
+  outcome TEXT,
+  answer TEXT,
+  message TEXT
+) STRICT;
+INSERT INTO ledger
+SELECT id, user, 'user:' || user, run_id, step_id, recipe, recipe_version, NULL, digest, 0, state, NULL, model_asked,
+  model_answered, NULL,
+  iif(input_tokens + output_tokens = 0 AND cost IS NOT 0, NULL, input_tokens), nullif(cached_tokens, 0),
+  iif(input_tokens + output_tokens = 0 AND cost IS NOT 0, NULL, output_tokens), input_tokens + output_tokens, NULL, cost,
+  iif(cached_tokens = 0, 0, NULL), 0, 0, latency_ms, strftime('%Y-%m-%d', sent_at / 1000, 'unixepoch'), sent_at, settled_at,
+  NULL, outcome, answer, NULL
+FROM ledger_of_version_1;
+DROP TABLE ledger_of_version_1;
+-- Covers the sum over a run, which is asked for before every call.
+CREATE INDEX ledger_of_run ON ledger (user, run_id, cost, input_tokens, cached_tokens, output_tokens)
+  WHERE run_id IS NOT NULL;
+CREATE INDEX ledger_of_user ON ledger (user, day);
+CREATE INDEX ledger_of_day ON ledger (day);
+CREATE INDEX ledger_answers ON ledger (scope, key_id, settled_at) WHERE state = 'answered';
+CREATE INDEX ledger_sent ON ledger (sent_at) WHERE state = 'sent';
+
+CREATE TABLE savings (
+  user TEXT NOT NULL,
+  day TEXT NOT NULL,
+  model TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  calls INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  cost INTEGER NOT NULL,
+  unpriced INTEGER NOT NULL,
+  PRIMARY KEY (user, day, model, cause)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX savings_of_day ON savings (day);
+
+CREATE TABLE secrets (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+
+ALTER TABLE steps ADD COLUMN postponed TEXT;
+`,
 ];
 
 /**

@@ -23,6 +23,7 @@ export interface StepRow {
   readonly dispatches: number;
   readonly dispatched_at: number | null;
   readonly error: string | null;
+  readonly postponed: string | null;
   readonly result_id: string | null;
   readonly reused_answers: number;
   readonly created_at: number;
@@ -52,6 +53,7 @@ export function stepOf(row: StepRow): Step {
     dispatches: row.dispatches,
     dispatchedAt: dateOrNull(row.dispatched_at),
     error: fromJsonOrNull(row.error),
+    postponed: fromJsonOrNull(row.postponed),
     resultId: row.result_id,
     reusedAnswers: row.reused_answers,
     createdAt: date(row.created_at),

@@ -91,7 +91,7 @@ export class SqliteSteps implements StepStore {
       // Wake-ups are counted on: their number names a job of the queue, and an old name would be taken for the old job.
       return statements.run(
         `UPDATE steps SET state = 'waiting', ${RELEASED}, attempts = 0, crashes = 0, handbacks = 0, not_before = $now,
-           error = NULL, result_id = NULL, reused_answers = 0, started_at = NULL, ended_at = NULL
+           error = NULL, postponed = NULL, result_id = NULL, reused_answers = 0, started_at = NULL, ended_at = NULL
          WHERE ${mine}`,
         values,
       );
@@ -102,7 +102,8 @@ export class SqliteSteps implements StepStore {
     const now = this.#now();
     const row = await this.#database.write((statements) =>
       statements.get<StepRow>(
-        `UPDATE steps SET state = 'running', owner = $owner, lease_until = $leaseUntil, fence = fence + 1, started_at = $now
+        `UPDATE steps SET state = 'running', owner = $owner, lease_until = $leaseUntil, fence = fence + 1, started_at = $now,
+           postponed = NULL
          WHERE id = $id AND state = 'pending' AND not_before <= $now RETURNING *`,
         { id, owner, now, leaseUntil: now + leaseMs },
       ),
@@ -156,6 +157,22 @@ export class SqliteSteps implements StepStore {
 
   async handBack(id: string, fence: number): Promise<boolean> {
     return await this.#writeHeld(`state = 'pending', handbacks = handbacks + 1, ${RELEASED}`, { id, fence });
+  }
+
+  async postpone(id: string, fence: number, reason: Failure, until: Date): Promise<boolean> {
+    const values = { id, fence, reason: toJson(reason), until: until.getTime() };
+    return await this.#writeHeld(
+      `state = 'pending', not_before = $until, postponed = $reason, ${RELEASED}`,
+      values,
+    );
+  }
+
+  async hasten(id: string): Promise<void> {
+    await this.#database.run(
+      `UPDATE steps SET not_before = $now
+       WHERE id = $id AND state = 'pending' AND postponed IS NOT NULL AND not_before > $now`,
+      { id, now: this.#now() },
+    );
   }
 
   async cancel(id: string, fence: number): Promise<boolean> {

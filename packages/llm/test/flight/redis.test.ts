@@ -1,0 +1,4 @@
+import { describeFlights } from "./flights.suite.ts";
+import { useSetUp } from "./set-up.ts";
+
+describeFlights(useSetUp("server"));
