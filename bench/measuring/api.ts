@@ -11,7 +11,9 @@ export type Environment = Readonly<Record<string, string>>;
 
 /** So high that nothing is refused; the check itself is made all the same. */
 export const RATE_LIMITS = JSON.stringify(
-  Object.fromEntries(["reads", "writes", "uploads", "runs"].map((policy) => [policy, "1000000000/min"])),
+  Object.fromEntries(
+    ["reads", "writes", "uploads", "runs", "completions"].map((policy) => [policy, "1000000000/min"]),
+  ),
 );
 
 /** The API as a process of its own. */

@@ -4,6 +4,8 @@ import { connect, type Socket } from "node:net";
 export interface LoadOptions {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** JSON to be posted. Without it the address is got. */
+  readonly body?: string;
   /** The status of every answer; another one ends the load with an error. */
   readonly status: number;
   readonly forMs: number;
@@ -11,6 +13,7 @@ export interface LoadOptions {
 }
 
 const HEAD_END = "\r\n\r\n";
+const LAST_CHUNK = "\r\n0\r\n\r\n";
 
 /**
  * Asks for one address over and over, each connection anew after its last answer, and says how many answers there were.
@@ -18,10 +21,16 @@ const HEAD_END = "\r\n\r\n";
  */
 export async function loadServer(options: LoadOptions): Promise<number> {
   const { hostname, port, pathname, host } = new URL(options.url);
-  const headers = Object.entries({ host, ...options.headers }).map(
+  const { body = "", headers } = options;
+  const ofBody = {
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(body)),
+  };
+  const lines = Object.entries({ host, ...headers, ...(body === "" ? {} : ofBody) }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   );
-  const request = Buffer.from(`GET ${pathname} HTTP/1.1\r\n${headers.join("")}\r\n`, "latin1");
+  const method = body === "" ? "GET" : "POST";
+  const request = Buffer.from(`${method} ${pathname} HTTP/1.1\r\n${lines.join("")}\r\n${body}`);
   const endsAt = performance.now() + options.forMs;
   const counts = await Promise.all(
     Array.from({ length: options.connections }, async () => {
@@ -68,6 +77,11 @@ function askUntil(socket: Socket, { request, status, endsAt }: Asking): Promise<
 function sizeOf(answer: Buffer): number | null {
   const head = answer.indexOf(HEAD_END);
   if (head < 0) return null;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(answer.toString("latin1", 0, head))?.[1] ?? "0";
+  const headers = answer.toString("latin1", 0, head);
+  if (/\r\ntransfer-encoding: *chunked/i.test(headers)) {
+    const last = answer.indexOf(LAST_CHUNK, head);
+    return last < 0 ? null : last + LAST_CHUNK.length;
+  }
+  const length = /\r\ncontent-length: *(\d+)/i.exec(headers)?.[1] ?? "0";
   return head + HEAD_END.length + Number(length);
 }

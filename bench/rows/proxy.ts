@@ -1,0 +1,141 @@
+import { join } from "node:path";
+import { freePort } from "@mythic/testing/free-port";
+import { startProcess } from "@mythic/testing/process";
+import { startRedis } from "@mythic/testing/redis";
+import { createKey, makeDataDir, RATE_LIMITS, startApi } from "../measuring/api.ts";
+import { type LoadOptions, loadServer } from "../measuring/http-load.ts";
+import { cpuMs } from "../measuring/process-cpu.ts";
+import { median } from "../measuring/statistics.ts";
+import { atLeast, atMost, defineRow, type Measured, MYTHIC } from "../row.ts";
+import { number } from "../table.ts";
+
+const PORTKEY = "portkey";
+const MODEL = "gpt-5-mini";
+const API_KEY = "sk-bench";
+const LETTERS = 4_000;
+/** Not more calls than a model is asked at once whose room nobody knows yet. */
+const PASSED = { connections: 6, forMs: 1_000 };
+const HIT = { connections: 64, forMs: 1_000 };
+const SMOKE_MS = 200;
+const WARM_UP_MS = 5_000;
+const root = join(import.meta.dirname, "../..");
+
+const CPU = "passed on: CPU of a call ÷ Portkey's";
+const HITS = "hits a second ÷ Portkey's";
+
+export const row = defineRow({
+  name: "proxy",
+  measures: "What it costs to stand between a client of OpenAI's API and a model.",
+  how: `POST /v1/chat/completions with a prompt of 4 kB to a model that answers at once. Passed on: ${PASSED.connections} connections, processor time of the process in between as the system counts it. Hits: ${HIT.connections} connections. In turns of ${HIT.forMs / 1_000} s after each has warmed up for ${WARM_UP_MS / 1_000}. Mythic knows the caller by a key, limits them in Redis, and keeps a ledger on disk; Portkey, as npm has it, does none of it. Its cache is not in that build: what stands in its place is a Map behind its own hook.`,
+  bars: { [CPU]: atMost(1), [HITS]: atLeast(1) },
+  async run(bench) {
+    await using stack = new AsyncDisposableStack();
+    const redis = stack.use(await startRedis());
+    const dataDir = stack.use(await makeDataDir());
+    const fake = stack.use(
+      await startProcess(join(root, "packages/testing/src/fake-openai-main.ts"), { ready: /^http/ }),
+    );
+    const baseUrl = fake.lines[0] ?? "";
+    const environment = {
+      MYTHIC_DATA_DIR: dataDir.path,
+      REDIS_URL: redis.url,
+      RATE_LIMITS,
+      MYTHIC_MODEL: MODEL,
+      OPENAI_API_KEY: API_KEY,
+      OPENAI_BASE_URL: baseUrl,
+      // Portkey logs no requests.
+      LOG_LEVEL: "warn",
+    };
+    const startMythic = async (): Promise<Gateway> => {
+      const key = await createKey(environment, "reader", "user");
+      const api = stack.use(await startApi(environment));
+      const headers = { authorization: `Bearer ${key}` };
+      return { id: api.id, url: api.url, passing: headers, hitting: headers };
+    };
+    const startPortkey = async (): Promise<Gateway> => {
+      const port = await freePort();
+      const url = `http://127.0.0.1:${port}`;
+      const started = await startProcess(join(root, "bench/children/portkey.ts"), {
+        args: ["--headless", `--port=${port}`],
+        ready: { url },
+      });
+      stack.use(started);
+      const target = { provider: "openai", api_key: API_KEY, custom_host: baseUrl };
+      const configOf = (config: object) => ({ "x-portkey-config": JSON.stringify(config) });
+      const hitting = configOf({ ...target, cache: { mode: "simple" } });
+      return { id: started.id, url, passing: configOf(target), hitting };
+    };
+    const passed = new Map<string, readonly number[]>();
+    const hits = new Map<string, readonly number[]>();
+    const started = new Map<string, Gateway>();
+    const failed = await bench.each([MYTHIC, PORTKEY], async (contender) => {
+      const gateway = contender === MYTHIC ? await startMythic() : await startPortkey();
+      const forMs = bench.size(WARM_UP_MS, SMOKE_MS);
+      await loadServer({ ...passing(gateway), forMs });
+      await loadServer({ ...hitting(gateway), connections: 1, forMs: SMOKE_MS });
+      await loadServer({ ...hitting(gateway), forMs });
+      started.set(contender, gateway);
+      return { samples: [] };
+    });
+    await bench.repeat(async () => {
+      const forMs = bench.size(PASSED.forMs, SMOKE_MS);
+      for (const [name, gateway] of started) {
+        const cpu = await cpuOfRequests(gateway.id, { ...passing(gateway), forMs });
+        passed.set(name, [...(passed.get(name) ?? []), cpu]);
+        const count = await loadServer({ ...hitting(gateway), forMs });
+        hits.set(name, [...(hits.get(name) ?? []), (count * 1_000) / forMs]);
+      }
+    });
+    const broken = failed.filter(({ note }) => note !== undefined);
+    return {
+      [CPU]: compared(passed, "µs", broken),
+      [HITS]: compared(hits, "/s", broken),
+    };
+  },
+});
+
+interface Gateway {
+  readonly id: number;
+  readonly url: string;
+  /** Headers with which a call is passed on. */
+  readonly passing: Readonly<Record<string, string>>;
+  /** And with which it may be answered from the cache. */
+  readonly hitting: Readonly<Record<string, string>>;
+}
+
+function passing({ url, passing: headers }: Gateway): LoadOptions {
+  return { ...PASSED, url: `${url}/v1/chat/completions`, headers, body: bodyWith({}), status: 200 };
+}
+
+function hitting({ url, hitting: headers }: Gateway): LoadOptions {
+  const body = bodyWith({ temperature: 0 });
+  return { ...HIT, url: `${url}/v1/chat/completions`, headers, body, status: 200 };
+}
+
+function bodyWith(parameters: object): string {
+  const content = "The keeper saw the tide come in.\n".repeat(LETTERS / 33);
+  return JSON.stringify({ model: MODEL, messages: [{ role: "user", content }], ...parameters });
+}
+
+/** CPU of one request, in microseconds, of a process that does nothing else. */
+async function cpuOfRequests(processId: number, load: LoadOptions): Promise<number> {
+  const before = cpuMs(processId);
+  const requests = await loadServer(load);
+  return ((cpuMs(processId) - before) * 1_000) / requests;
+}
+
+/** Round by round. */
+function compared(
+  samples: ReadonlyMap<string, readonly number[]>,
+  unit: string,
+  broken: Measured["figures"],
+): Measured {
+  const base = samples.get(PORTKEY);
+  if (base === undefined && broken.length === 0) return { figures: [], leftOut: "Portkey was not measured" };
+  const figures = [...samples].map(([contender, own]) => ({
+    contender,
+    samples: own.map((sample, round) => sample / (base?.[round] ?? Number.NaN)),
+    note: `${number(median(own))} ${unit}`,
+  }));
+  return { figures: [...figures, ...broken] };
+}
