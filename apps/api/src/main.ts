@@ -4,10 +4,10 @@ import { runUntilSignalled } from "@mythic/runs/process";
 import { SettingsError } from "@mythic/runs/settings";
 import { openStore } from "@mythic/runs/store";
 import { openBullMqWakeUps, openLocalWakeUps } from "@mythic/runs/wake-ups";
-import { type GuardedRedis, openGuardedRedis } from "@mythic/shared/redis";
-import { type Logger, pino } from "pino";
+import { pino } from "pino";
 import { type ApiConfig, developmentPasswords, readApiConfig } from "./config.ts";
 import { startApi } from "./start.ts";
+import { watchQueue } from "./watch-queue.ts";
 
 try {
   await run(readApiConfig(process.env));
@@ -59,13 +59,4 @@ function run(config: ApiConfig): Promise<void> {
     const { url } = api;
     logger.info({ url, store: store.kind, wakeUps: wakeUps.kind, model: answersConfig.model }, "api started");
   });
-}
-
-/** A connection of its own, so that a queue that is busy is not mistaken for a Redis that is gone. */
-function watchQueue(stack: AsyncDisposableStack, url: string | null, logger: Logger): GuardedRedis | null {
-  if (url === null) return null;
-  const onError = (error: unknown) => logger.warn({ err: error }, "redis");
-  const redis = openGuardedRedis(url, { connectionName: "mythic:health", onError });
-  stack.defer(() => redis.close());
-  return redis;
 }

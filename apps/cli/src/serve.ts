@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { developmentPasswords, readApiConfig } from "@mythic/api/config";
 import { startApi } from "@mythic/api/start";
+import { watchQueue } from "@mythic/api/watch-queue";
 import { createSealer, createStepModel, openConfiguredAnswers } from "@mythic/llm";
 import { announceChanges, openCaching } from "@mythic/runs/cache";
 import { openStore } from "@mythic/runs/store";
 import { openBullMqWakeUps, openLocalWakeUps } from "@mythic/runs/wake-ups";
-import { type GuardedRedis, openGuardedRedis } from "@mythic/shared/redis";
 import { startWorker } from "@mythic/worker/start";
-import { type Logger, pino } from "pino";
+import { pino } from "pino";
 import { readCliConfig } from "./config.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -64,13 +64,4 @@ export async function serve(terminal: Terminal): Promise<void> {
   const { interruption } = terminal;
   terminal.err(`Mythic listens on ${running.url}, with ${store.kind} as its store. Ctrl-C stops it.\n`);
   if (!interruption.aborted) await once(interruption, "abort");
-}
-
-/** Over a connection of its own: a queue that is busy is not gone. */
-function watchQueue(stack: AsyncDisposableStack, url: string | null, logger: Logger): GuardedRedis | null {
-  if (url === null) return null;
-  const onError = (error: unknown) => logger.warn({ err: error }, "redis");
-  const redis = openGuardedRedis(url, { connectionName: "mythic:health", onError });
-  stack.defer(() => redis.close());
-  return redis;
 }

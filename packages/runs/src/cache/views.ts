@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { Book, ChapterOutline } from "../book.ts";
 import type { RecipeResult } from "../read-result.ts";
-import { LIVE_RUN_STATUSES, type Run, TERMINAL_RUN_STATUSES } from "../run.ts";
+import type { Run } from "../run.ts";
+import { bookSchema, runSchema } from "../schemas.ts";
 import type { ApiKey, Page } from "../store.ts";
 
 /** A value as JSON has it: what the cache keeps is read by other processes, and by those of the next version. */
@@ -33,63 +34,9 @@ export function plain<Value>(value: Value): Plain<Value> {
   return JSON.parse(JSON.stringify(value)) as Plain<Value>;
 }
 
-const failureSchema = z.object({ code: z.string(), detail: z.string() });
+export const runViewSchema: z.ZodType<RunView> = runSchema(z.string());
 
-export const runViewSchema: z.ZodType<RunView> = z.object({
-  id: z.string(),
-  user: z.string(),
-  bookId: z.string(),
-  recipes: z.array(z.string()),
-  options: z.object({
-    maxCost: z.number().nullable(),
-    fresh: z.boolean(),
-    serviceTier: z.literal("flex").exactOptional(),
-  }),
-  model: z.string().nullable(),
-  status: z.enum([...LIVE_RUN_STATUSES, ...TERMINAL_RUN_STATUSES]),
-  stage: z.enum(["parsing", "chapters", "merging", "finishing", "done"]),
-  counts: z.object({ total: z.number(), completed: z.number(), failed: z.number() }),
-  usage: z.object({
-    calls: z.number(),
-    inputTokens: z.number(),
-    cachedTokens: z.number(),
-    outputTokens: z.number(),
-    cost: z.number().nullable(),
-    reusedAnswers: z.number(),
-  }),
-  failures: z.array(failureSchema.extend({ step: z.string(), unit: z.string() })),
-  error: failureSchema.nullable(),
-  queuedAt: z.string(),
-  runningAt: z.string().nullable(),
-  cancellingAt: z.string().nullable(),
-  succeededAt: z.string().nullable(),
-  partialAt: z.string().nullable(),
-  failedAt: z.string().nullable(),
-  cancelledAt: z.string().nullable(),
-  revision: z.number(),
-});
-
-const bookViewSchema: z.ZodType<BookView> = z.object({
-  id: z.string(),
-  user: z.string(),
-  status: z.enum(["stored", "parsing", "ready", "refused"]),
-  sha256: z.string(),
-  bytes: z.number(),
-  format: z.enum(["epub", "text"]),
-  fileName: z.string().nullable(),
-  title: z.string().nullable(),
-  authors: z.array(z.string()),
-  language: z.string().nullable(),
-  chapters: z.number(),
-  characters: z.number(),
-  warnings: z.array(z.string()),
-  edition: z.number().nullable(),
-  error: failureSchema.nullable(),
-  createdAt: z.string(),
-  readyAt: z.string().nullable(),
-  deletedAt: z.string().nullable(),
-  revision: z.number(),
-});
+const bookViewSchema: z.ZodType<BookView> = bookSchema(z.string());
 
 const outlineSchema: z.ZodType<Plain<ChapterOutline>> = z.object({
   id: z.string(),

@@ -1,6 +1,7 @@
 import type { Collection } from "mongodb";
 import { z } from "zod";
 import type { Book, Chapter, ChapterOutline, Failure, ParsedBook } from "../../book.ts";
+import { bookSchema } from "../../schemas.ts";
 import type { BookStore, NewBook, Page, PageRequest } from "../../store.ts";
 import { MongoBookBytes } from "./book-bytes.ts";
 import { type Edition, MongoChapters } from "./chapters.ts";
@@ -19,29 +20,7 @@ const MAX_ROUNDS = 5;
 /** Begins a range over all dates, for what is not null. */
 const ANY_DATE = new Date(0);
 
-const failure = z.object({ code: z.string(), detail: z.string() });
-
-const schema: z.ZodType<Book> = z.object({
-  id: z.string(),
-  user: z.string(),
-  status: z.enum(["stored", "parsing", "ready", "refused"]),
-  sha256: z.string(),
-  bytes: z.number(),
-  format: z.enum(["epub", "text"]),
-  fileName: z.string().nullable(),
-  title: z.string().nullable(),
-  authors: z.array(z.string()),
-  language: z.string().nullable(),
-  chapters: z.number(),
-  characters: z.number(),
-  warnings: z.array(z.string()),
-  edition: z.number().nullable(),
-  error: failure.nullable(),
-  createdAt: z.date(),
-  readyAt: z.date().nullable(),
-  deletedAt: z.date().nullable(),
-  revision: z.number(),
-});
+const schema: z.ZodType<Book> = bookSchema(z.date());
 
 const sumSchema = z.object({ bytes: z.number() });
 

@@ -1,47 +1,14 @@
 import type { Collection, Filter } from "mongodb";
 import { z } from "zod";
-import { LIVE_RUN_STATUSES, type Run, TERMINAL_RUN_STATUSES } from "../../run.ts";
+import type { Run } from "../../run.ts";
+import { runSchema } from "../../schemas.ts";
 import type { Page, RunChange, RunFilter, RunStore } from "../../store.ts";
 import { type Connection, is, isDuplicate } from "./connection.ts";
 import { fromStored, pageOf, type Stored, toStored } from "./stored.ts";
 
 export type RunDocument = Stored<Run>;
 
-const failure = z.object({ code: z.string(), detail: z.string() });
-
-const schema: z.ZodType<Run> = z.object({
-  id: z.string(),
-  user: z.string(),
-  bookId: z.string(),
-  recipes: z.array(z.string()),
-  options: z.object({
-    maxCost: z.number().nullable(),
-    fresh: z.boolean(),
-    serviceTier: z.literal("flex").exactOptional(),
-  }),
-  model: z.string().nullable(),
-  status: z.enum([...LIVE_RUN_STATUSES, ...TERMINAL_RUN_STATUSES]),
-  stage: z.enum(["parsing", "chapters", "merging", "finishing", "done"]),
-  counts: z.object({ total: z.number(), completed: z.number(), failed: z.number() }),
-  usage: z.object({
-    calls: z.number(),
-    inputTokens: z.number(),
-    cachedTokens: z.number(),
-    outputTokens: z.number(),
-    cost: z.number().nullable(),
-    reusedAnswers: z.number(),
-  }),
-  failures: z.array(failure.extend({ step: z.string(), unit: z.string() })),
-  error: failure.nullable(),
-  queuedAt: z.date(),
-  runningAt: z.date().nullable(),
-  cancellingAt: z.date().nullable(),
-  succeededAt: z.date().nullable(),
-  partialAt: z.date().nullable(),
-  failedAt: z.date().nullable(),
-  cancelledAt: z.date().nullable(),
-  revision: z.number(),
-});
+const schema: z.ZodType<Run> = runSchema(z.date());
 
 export function runsIn(connection: Connection): Collection<RunDocument> {
   return connection.db.collection<RunDocument>("runs");
