@@ -26,7 +26,14 @@ export async function openParts(
   const ttlMs = TTL_SECONDS * 1_000;
   const store = await openStore({ dataDir });
   const caching = await openCaching({
-    config: { isOn: true, redisUrl, namespace: NAMESPACE, logLevel: "debug", answersTtlMs: ttlMs },
+    config: {
+      isOn: true,
+      redisUrl,
+      namespace: NAMESPACE,
+      timeoutMs: 200,
+      logLevel: "debug",
+      answersTtlMs: ttlMs,
+    },
     store: { mongodbUrl: null, dataDir },
     log: SILENT,
     reads: tiers === "local and redis",

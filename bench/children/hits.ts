@@ -12,7 +12,7 @@ export interface HitSettings {
 
 export interface HitOrders {
   /** CPU of a call, as a share of the base's. */
-  round(order: { readonly baseFirst: boolean }): Promise<number>;
+  round(order: { readonly turns: number }): Promise<number>;
 }
 
 const KEYS = 1_000;
@@ -42,5 +42,5 @@ const base = async () => JSON.parse((await redis.get(`base:${key()}`)) ?? "");
 const contender = () => cache.get(`value-${key()}`);
 
 await takeOrders<HitOrders>({
-  round: ({ baseFirst }) => cpuRatio({ base, contender, baseFirst }),
+  round: ({ turns }) => cpuRatio({ base, contender, turns }),
 });

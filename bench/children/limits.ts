@@ -11,7 +11,7 @@ export interface LimitsSettings {
 
 export interface LimitsOrders {
   /** CPU of a call, as a share of the base's. */
-  round(order: { readonly baseFirst: boolean }): Promise<number>;
+  round(order: { readonly turns: number }): Promise<number>;
 }
 
 const CALLERS = 1_000;
@@ -27,5 +27,5 @@ const base = () => redis.get(`base:${caller()}`);
 const contender = () => check(`reader-${caller()}`);
 
 await takeOrders<LimitsOrders>({
-  round: ({ baseFirst }) => cpuRatio({ base, contender, baseFirst }),
+  round: ({ turns }) => cpuRatio({ base, contender, turns }),
 });

@@ -2,6 +2,7 @@ import { startRedis } from "@mythic/testing/redis";
 import type { Bench } from "../bench.ts";
 import type { HitOrders, HitSettings } from "../children/hits.ts";
 import { BARE_MINIMUM, type Figure } from "../row.ts";
+import { TURNS } from "./cpu.ts";
 
 export interface HitsOptions extends Pick<HitSettings, "tiers" | "tags"> {
   readonly contenders: readonly string[];
@@ -16,7 +17,7 @@ export async function measureHits(bench: Bench, options: HitsOptions): Promise<r
     await using redis = await startRedis();
     const cache = contender === BARE_MINIMUM ? bareMinimum : contender;
     await using child = await bench.child<HitOrders>("hits", { ...settings, cache, redisUrl: redis.url });
-    const samples = await bench.inRounds((round) => child.order("round", { baseFirst: round % 2 === 0 }));
+    const samples = await bench.inRounds(() => child.order("round", { turns: bench.size(TURNS, 1) }));
     return { samples };
   });
 }

@@ -1,5 +1,6 @@
 import { startRedis } from "@mythic/testing/redis";
 import type { LimitsOrders } from "../children/limits.ts";
+import { TURNS } from "../measuring/cpu.ts";
 import { atMost, BARE_MINIMUM, defineRow, MYTHIC } from "../row.ts";
 
 const CPU = "CPU ÷ GET";
@@ -14,7 +15,7 @@ export const row = defineRow({
       await using redis = await startRedis();
       const limiter = contender === BARE_MINIMUM ? "script" : contender;
       await using child = await bench.child<LimitsOrders>("limits", { limiter, redisUrl: redis.url });
-      const samples = await bench.inRounds((round) => child.order("round", { baseFirst: round % 2 === 0 }));
+      const samples = await bench.inRounds(() => child.order("round", { turns: bench.size(TURNS, 1) }));
       return contender === "rate-limiter-flexible" ? { samples, note: "two limits" } : { samples };
     });
     return { [CPU]: { figures } };

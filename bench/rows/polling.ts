@@ -3,6 +3,7 @@ import { freshDatabase } from "@mythic/testing/mongo";
 import { startRedis } from "@mythic/testing/redis";
 import { Redis } from "ioredis";
 import type { Bench } from "../bench.ts";
+import type { StatusServerOrders, StatusServerSettings } from "../children/status-server.ts";
 import {
   type ApiProcess,
   Client,
@@ -15,7 +16,7 @@ import {
 import { loadServer } from "../measuring/http-load.ts";
 import { readCounter } from "../measuring/metrics.ts";
 import { cpuMs } from "../measuring/process-cpu.ts";
-import { atMost, defineRow, type Measured, MYTHIC } from "../row.ts";
+import { atMost, BARE_MINIMUM, defineRow, type Measured, MYTHIC } from "../row.ts";
 
 const USERS = 4;
 const SMOKE_USERS = 1;
@@ -36,7 +37,7 @@ export const row = defineRow({
   name: "polling",
   measures:
     "What the cache saves our own API under polling: reads of the store and processor time, with the cache as a share of without it.",
-  how: `${USERS} users ask for all of their ${RUNS_OF_A_USER} runs and the list of their books at once, once a second, of an API with the cache and of one without; a third changes a run every ${CHANGE_EVERY_SECONDS} s. Both have warmed up for ${WARM_UP_MS / 1_000} s before. Runs were first asked for spread over the ${TTL_SECONDS} s that a status is kept, so that as many expire in each round of ${ROUND_SECONDS} s. Reads with the cache are all its loads; without it, one for each request, which leaves out those of keys. Misses are those of run-status, expiries what Redis let expire.`,
+  how: `${USERS} users ask for all of their ${RUNS_OF_A_USER} runs and the list of their books at once, once a second, of an API with the cache and of one without; a third changes a run every ${CHANGE_EVERY_SECONDS} s. Both have warmed up for ${WARM_UP_MS / 1_000} s before. Runs were first asked for spread over the ${TTL_SECONDS} s that a status is kept, so that as many expire in each round of ${ROUND_SECONDS} s. Reads with the cache are all its loads; without it, one for each request, which leaves out those of keys. Misses are those of run-status, expiries what Redis let expire. Bare minimum: node:http around a read of the same store, without and with a Map and Redis that keep what was read for ${TTL_SECONDS} s; no keys, no limits, nothing changes.`,
   bars: {
     "SQLite: store reads, on ÷ off": atMost(0.05),
     "SQLite: API CPU, on ÷ off": atMost(0.7),
@@ -48,14 +49,15 @@ export const row = defineRow({
   async run(bench) {
     await using dataDir = await makeDataDir();
     const mongo = await bench.mongo();
-    const sqlite = await measure(bench, { MYTHIC_DATA_DIR: dataDir.path });
-    const mongodb = mongo && (await measure(bench, { MONGODB_URL: freshDatabase(mongo.url) }));
+    const options = { dataDir: dataDir.path, mongodbUrl: null };
+    const sqlite = await measure(bench, options);
+    const mongodb = mongo && (await measure(bench, { ...options, mongodbUrl: freshDatabase(mongo.url) }));
     return {
       "SQLite: store reads, on ÷ off": figure(sqlite, ({ reads }) => reads),
-      "SQLite: API CPU, on ÷ off": figure(sqlite, ({ cpu }) => cpu),
+      "SQLite: API CPU, on ÷ off": cpuFigure(sqlite),
       "SQLite: misses ÷ (changes + expiries)": figure(sqlite, ({ misses }) => misses),
       "MongoDB: store reads, on ÷ off": figure(mongodb, ({ reads }) => reads),
-      "MongoDB: API CPU, on ÷ off": figure(mongodb, ({ cpu }) => cpu),
+      "MongoDB: API CPU, on ÷ off": cpuFigure(mongodb),
       "MongoDB: misses ÷ (changes + expiries)": figure(mongodb, ({ misses }) => misses),
     };
   },
@@ -67,21 +69,44 @@ interface Round {
   readonly misses: number;
 }
 
-function figure(rounds: readonly Round[] | null, sampleOf: (round: Round) => number): Measured {
-  if (rounds === null) return { figures: [], leftOut: "no MongoDB" };
-  return { figures: [{ contender: MYTHIC, samples: rounds.map(sampleOf) }] };
+/** Of one kind of store. */
+interface Polled {
+  readonly rounds: readonly Round[];
+  /** Processor time of the least that can answer, with the cache as a share of without it. */
+  readonly bareCpu: readonly number[];
+}
+
+function figure(polled: Polled | null, sampleOf: (round: Round) => number): Measured {
+  if (polled === null) return { figures: [], leftOut: "no MongoDB" };
+  return { figures: [{ contender: MYTHIC, samples: polled.rounds.map(sampleOf) }] };
+}
+
+/** Processor time, with the bare minimum's beside it. */
+function cpuFigure(polled: Polled | null): Measured {
+  const measured = figure(polled, ({ cpu }) => cpu);
+  if (polled === null) return measured;
+  return { figures: [...measured.figures, { contender: BARE_MINIMUM, samples: polled.bareCpu }] };
 }
 
 /** A user with runs that are polled. */
 interface Reader {
+  readonly user: string;
   readonly key: string;
   readonly runs: readonly string[];
 }
 
-async function measure(bench: Bench, store: Environment): Promise<readonly Round[]> {
+type StoreOptions = Pick<StatusServerSettings, "dataDir" | "mongodbUrl">;
+
+async function measure(bench: Bench, store: StoreOptions): Promise<Polled> {
   await using stack = new AsyncDisposableStack();
   const redis = stack.use(await startRedis({ args: ["--notify-keyspace-events", "Ex"] }));
-  const environment = { ...store, REDIS_URL: redis.url, RATE_LIMITS, LOG_LEVEL: "warn" };
+  const environment = {
+    MYTHIC_DATA_DIR: store.dataDir,
+    ...(store.mongodbUrl !== null && { MONGODB_URL: store.mongodbUrl }),
+    REDIS_URL: redis.url,
+    RATE_LIMITS,
+    LOG_LEVEL: "warn",
+  };
   const admin = await createKey(environment, "admin", "admin");
   const writer = stack.use(await startApi(environment));
   const cached = stack.use(await startApi(environment));
@@ -89,25 +114,57 @@ async function measure(bench: Bench, store: Environment): Promise<readonly Round
   const users = Array.from({ length: bench.size(USERS, SMOKE_USERS) }, (_, at) => `reader-${at}`);
   const readers = await Promise.all(users.map((user) => prepareReader(environment, writer, user)));
   const change = changeInTurn(writer, readers);
-  for (const api of [cached, uncached]) await warmUp(api, readers, bench.size(WARM_UP_MS, SMOKE_WARM_UP_MS));
-  const beginMs = bench.size(TTL_SECONDS, SMOKE_SECONDS) * 1_000;
-  await Promise.all([cached, uncached].map((api) => beginInTurn(api, readers, beginMs)));
+  await begin(bench, [cached, uncached], readers);
   const expired = stack.use(await countExpiries(redis.url));
   const forMs = bench.size(ROUND_SECONDS, SMOKE_SECONDS) * 1_000;
-  return await bench.repeat(async () => {
+  const rounds = await bench.repeat(async () => {
     const expiredBefore = expired.count;
+    const before = await readCounters(cached, admin);
     const [on, off, changes] = await Promise.all([
-      measurePolling(cached, { readers, admin, forMs }),
-      measurePolling(uncached, { readers, admin, forMs }),
+      measurePolling(cached, { readers, forMs }),
+      measurePolling(uncached, { readers, forMs }),
       atAPace(change, { everyMs: CHANGE_EVERY_SECONDS * 1_000, forMs }),
     ]);
-    const expiries = expired.count - expiredBefore + on.expiries;
+    const after = await readCounters(cached, admin);
+    const expiries = expired.count - expiredBefore + after.expiries - before.expiries;
     return {
-      reads: on.loads / off.requests,
+      reads: (after.loads - before.loads) / off.requests,
       cpu: on.cpuMs / off.cpuMs,
-      misses: on.misses / (changes + expiries),
+      misses: (after.misses - before.misses) / (changes + expiries),
     };
   });
+  return { rounds, bareCpu: await measureBare(bench, { ...store, redisUrl: redis.url, readers }) };
+}
+
+/** The same polls, of the least that can answer them. */
+async function measureBare(
+  bench: Bench,
+  { readers, ...options }: StoreOptions & { readonly redisUrl: string; readonly readers: readonly Reader[] },
+): Promise<readonly number[]> {
+  await using stack = new AsyncDisposableStack();
+  const users = Object.fromEntries(readers.map(({ key, user }) => [`Bearer ${key}`, user]));
+  const start = async (keepMs: number | null): Promise<Served> => {
+    const settings: StatusServerSettings = { ...options, users, keepMs };
+    const child = stack.use(await bench.child<StatusServerOrders>("status-server", settings));
+    return { id: child.id, ...(await child.order("address", null)) };
+  };
+  const cached = await start(TTL_SECONDS * 1_000);
+  const uncached = await start(null);
+  await begin(bench, [cached, uncached], readers);
+  const forMs = bench.size(ROUND_SECONDS, SMOKE_SECONDS) * 1_000;
+  return await bench.repeat(async () => {
+    const [on, off] = await Promise.all(
+      [cached, uncached].map((server) => measurePolling(server, { readers, forMs })),
+    );
+    return (on?.cpuMs ?? Number.NaN) / (off?.cpuMs ?? Number.NaN);
+  });
+}
+
+/** Until what answers has been compiled, and runs expire one after the other. */
+async function begin(bench: Bench, servers: readonly Served[], readers: readonly Reader[]): Promise<void> {
+  for (const server of servers) await warmUp(server, readers, bench.size(WARM_UP_MS, SMOKE_WARM_UP_MS));
+  const beginMs = bench.size(TTL_SECONDS, SMOKE_SECONDS) * 1_000;
+  await Promise.all(servers.map((server) => beginInTurn(server, readers, beginMs)));
 }
 
 /** Counts the statuses of runs that Redis lets expire. */
@@ -132,7 +189,7 @@ async function prepareReader(environment: Environment, writer: ApiProcess, user:
   const bookId = await client.uploadBook(`Tides of ${user}`, 3);
   const runs: string[] = [];
   for (let at = 0; at < RUNS_OF_A_USER; at++) runs.push(await client.startRun(bookId));
-  return { key, runs };
+  return { user, key, runs };
 }
 
 interface Counters {
@@ -141,39 +198,32 @@ interface Counters {
   readonly expiries: number;
 }
 
+/** A process that answers polls and does nothing else. */
+type Served = Pick<ApiProcess, "id" | "url">;
+
 interface Polling {
   readonly readers: readonly Reader[];
-  readonly admin: string;
   readonly forMs: number;
 }
 
 /** Each user asks for all of their runs and the list of their books at once, once a second. */
 async function measurePolling(
-  api: ApiProcess,
-  { readers, admin, forMs }: Polling,
-): Promise<Counters & { readonly cpuMs: number; readonly requests: number }> {
-  const polls = readers.map((reader) => pollOf(api, reader));
-  const before = await readCounters(api, admin);
-  const cpuBefore = cpuMs(api.id);
+  server: Served,
+  { readers, forMs }: Polling,
+): Promise<{ readonly cpuMs: number; readonly requests: number }> {
+  const polls = readers.map((reader) => pollOf(server, reader));
+  const before = cpuMs(server.id);
   let requests = 0;
   const poll = async (at: number) => {
     const made = await polls[at % polls.length]?.();
     requests += made ?? 0;
   };
   await atAPace(poll, { everyMs: 1_000 / polls.length, forMs });
-  const used = cpuMs(api.id) - cpuBefore;
-  const after = await readCounters(api, admin);
-  return {
-    requests,
-    cpuMs: used,
-    loads: after.loads - before.loads,
-    misses: after.misses - before.misses,
-    expiries: after.expiries - before.expiries,
-  };
+  return { requests, cpuMs: cpuMs(server.id) - before };
 }
 
-/** Asks for one run over and over, until what answers has been compiled: the rounds are too few requests for that. */
-async function warmUp({ url }: ApiProcess, readers: readonly Reader[], forMs: number): Promise<void> {
+/** Asks for one run over and over: the rounds are too few requests to compile what answers. */
+async function warmUp({ url }: Served, readers: readonly Reader[], forMs: number): Promise<void> {
   const [reader] = readers;
   if (reader === undefined) return;
   const { headers } = new Client(url, reader.key);
@@ -186,9 +236,9 @@ async function warmUp({ url }: ApiProcess, readers: readonly Reader[], forMs: nu
   });
 }
 
-/** The same, with more and more of the runs. */
-async function beginInTurn(api: ApiProcess, readers: readonly Reader[], forMs: number): Promise<void> {
-  const polls = readers.map((reader) => pollOf(api, reader));
+/** Polls with more and more of the runs. */
+async function beginInTurn(server: Served, readers: readonly Reader[], forMs: number): Promise<void> {
+  const polls = readers.map((reader) => pollOf(server, reader));
   const everyMs = 1_000 / polls.length;
   const poll = async (at: number) => {
     await polls[at % polls.length]?.((at * everyMs) / forMs);
@@ -197,7 +247,7 @@ async function beginInTurn(api: ApiProcess, readers: readonly Reader[], forMs: n
 }
 
 /** Gives a function that polls this share of a user's runs, all without it, and answers how many requests that were. */
-function pollOf({ url }: ApiProcess, { key, runs }: Reader): (share?: number) => Promise<number> {
+function pollOf({ url }: Served, { key, runs }: Reader): (share?: number) => Promise<number> {
   const client = new Client(url, key);
   const paths = [...runs.map((run) => `/status/${run}`), "/books/my"];
   return async (share = 1) => {

@@ -4,7 +4,7 @@ import { get } from "node:http";
 import { describe, expect, test } from "@jest/globals";
 import { openRateLimiter, type RateLimiterOptions } from "@mythic/shared/rate-limit";
 import { openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
-import { redisUrl } from "@mythic/testing/redis";
+import { PATIENT_MS, redisUrl } from "@mythic/testing/redis";
 import { makeApiKey } from "../src/api-key.ts";
 import { FailedAttempts, type Verdict } from "../src/failed-attempts.ts";
 import { POLICIES } from "../src/policies.ts";
@@ -192,7 +192,7 @@ describe("failed attempts", () => {
     const shared = namespace();
     const processes: FailedAttempts[] = [];
     for (let count = 0; count < 2; count++) {
-      const redis = openGuardedRedis(await redisUrl());
+      const redis = openGuardedRedis(await redisUrl(), { commandTimeoutMs: PATIENT_MS });
       stack.defer(() => redis.close());
       expect(await waitForRedis(redis, 5_000)).toBe(true);
       processes.push(countAttempts({ namespace: shared, redis }));

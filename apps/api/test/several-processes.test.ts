@@ -7,7 +7,7 @@ import { openStore } from "@mythic/runs/store";
 import { freePort } from "@mythic/testing/free-port";
 import { freshDatabase, mongoUrl } from "@mythic/testing/mongo";
 import { startProcess, type TestProcess } from "@mythic/testing/process";
-import { startRedis, type TestRedis } from "@mythic/testing/redis";
+import { PATIENT_MS, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { makeApiKey } from "../src/api-key.ts";
 
@@ -130,7 +130,13 @@ describe.each(STORES)("two API processes on one Redis and $name", ({ place }) =>
     // As `mythic key revoke` does it, in a process that is gone before anyone asks.
     {
       await using opened = await openStore(place);
-      const config = { isOn: true, redisUrl: redis.url, namespace: null, logLevel: "debug" } as const;
+      const config = {
+        isOn: true,
+        redisUrl: redis.url,
+        namespace: null,
+        timeoutMs: PATIENT_MS,
+        logLevel: "debug",
+      } as const;
       await using caching = await openCaching({
         config: { ...config, answersTtlMs: 3_600_000 },
         store: place,

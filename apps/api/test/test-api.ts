@@ -8,6 +8,7 @@ import { type Book, type Chapter, Dispatcher, type Role, type Run, type Store } 
 import { announceChanges, type Caching, openCaching } from "@mythic/runs/cache";
 import { openStore } from "@mythic/runs/store";
 import { openLocalWakeUps } from "@mythic/runs/wake-ups";
+import { redisTimeoutMs } from "@mythic/testing/redis";
 import { pino } from "pino";
 import { z } from "zod";
 import { makeApiKey } from "../src/api-key.ts";
@@ -72,6 +73,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
       ...CACHE,
       isOn: isUncached !== true,
       redisUrl,
+      timeoutMs: await redisTimeoutMs(redisUrl),
       namespace: beside?.caching.namespace ?? `test-${randomUUID()}`,
     },
     store: { dataDir: directory },

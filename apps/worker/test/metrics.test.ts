@@ -7,7 +7,7 @@ import { openCaching, Reads } from "@mythic/runs/cache";
 import { openStore } from "@mythic/runs/store";
 import { freePort } from "@mythic/testing/free-port";
 import { startProcess } from "@mythic/testing/process";
-import { startRedis, type TestRedis } from "@mythic/testing/redis";
+import { PATIENT_MS, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
@@ -102,6 +102,7 @@ test("what a worker changes is seen by the next poll of a process that has it in
     isOn: true,
     redisUrl: redis.url,
     namespace: null,
+    timeoutMs: PATIENT_MS,
     logLevel: "debug",
     answersTtlMs: 1,
   } as const;

@@ -1,7 +1,7 @@
 export type { Completed } from "./answers/answer.ts";
 export type { Answers, StreamEvent } from "./answers/answers.ts";
 export type { Caller as AnswerCaller } from "./answers/caller.ts";
-export { type AnswerPolicy, endpointPolicy, PolicyError } from "./answers/policy.ts";
+export { type AnswerPolicy, endpointPolicy, PolicyError, type ReadableHeaders } from "./answers/policy.ts";
 export { readText } from "./answers/read-answer.ts";
 export { createSealer, isEncryptionKey, type Sealer } from "./answers/sealing.ts";
 export type {

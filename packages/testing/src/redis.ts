@@ -31,6 +31,14 @@ export async function redisUrl(): Promise<string> {
   return shared;
 }
 
+/** For a Redis that stays well while a test lasts, in milliseconds: a reply that is late comes from a busy machine. */
+export const PATIENT_MS = 5_000;
+
+/** How long to wait for replies: of the Redis that all share for long, of one that a test may hurt as long as in production. */
+export async function redisTimeoutMs(url: string | null): Promise<number> {
+  return url !== null && url === (await redisUrl()) ? PATIENT_MS : 200;
+}
+
 /**
  * Starts a Redis server of the test's own on a free port: a `redis-server` on PATH, else a container of a Docker engine, else,
  * as root on Debian or Ubuntu, the distribution's package, installed now.

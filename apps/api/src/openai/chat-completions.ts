@@ -6,6 +6,7 @@ import {
   type Completed,
   endpointPolicy,
   type OpenAnswers,
+  type ReadableHeaders,
   readText,
 } from "@mythic/llm";
 import { z } from "zod";
@@ -40,10 +41,11 @@ export async function completeChat(
   { request, response, user }: Exchange,
 ): Promise<void> {
   const body: ChatRequest = await readJson(request, chatRequestSchema, MOST_BYTES);
-  const headers = new Headers(request.headers as Record<string, string>);
-  const policy = endpointPolicy(body, headers, { mostTtlMs: ttlMs });
+  const policy = endpointPolicy(body, headersOf(request), { mostTtlMs: ttlMs });
   const gone = new AbortController();
-  response.once("close", () => gone.abort(new Error("The client is gone.")));
+  response.once("close", () => {
+    if (!response.writableFinished) gone.abort(new Error("The client is gone."));
+  });
   const caller: AnswerCaller = { user, scope: `user:${user}`, signal: gone.signal, step: null, waits: true };
   const asking = { caller, read: (answer: Parameters<typeof readText>[1]) => readText(body, answer) };
   using waiting = new ModelWait(request);
@@ -61,6 +63,11 @@ export async function completeChat(
     headers: cacheHeaders(completed, policy),
     json: completionOf(completed),
   });
+}
+
+/** Without a copy of them. */
+function headersOf({ headers }: IncomingMessage): ReadableHeaders {
+  return { get: (name) => headers[name]?.toString() ?? null };
 }
 
 /** While a model is at work nothing moves on the client's connection, and nobody here is slow. */

@@ -127,7 +127,7 @@ export class AnswerFlights {
       const { answer, amount, completion } = await making;
       yield { type: "landed", landed: { answer, source: "leader", amount, body: completion.body } };
     } finally {
-      leaving.abort();
+      if (!chunks.isEnded) leaving.abort();
     }
   }
 }

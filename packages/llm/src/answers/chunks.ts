@@ -4,6 +4,10 @@ export class Chunks implements AsyncIterable<unknown> {
   #isEnded = false;
   #wake: () => void = () => undefined;
 
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
   push(chunk: unknown): void {
     this.#waiting.push(chunk);
     this.#wake();

@@ -258,7 +258,8 @@ class LetIn implements Admission {
     await this.#told;
     const { shared, local } = this.#parts;
     if (this.#tier === "local" || shared === null) return local.settle(this.#entry, settlement);
-    await shared.settle(this.#entry, settlement).catch(() => shared.doubt(this.#entry.order.accounts));
+    const told = shared.settle(this.#entry, settlement, this.#isReported);
+    await told.catch(() => shared.doubt(this.#entry.order.accounts));
   }
 }
 

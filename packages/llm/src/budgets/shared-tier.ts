@@ -103,8 +103,10 @@ export class SharedTier {
     return Number(reply);
   }
 
-  async settle({ id, order }: Entry, settlement: Settlement): Promise<void> {
+  async settle({ id, order }: Entry, settlement: Settlement, wasReported: boolean): Promise<void> {
     this.#letsGo(id);
+    // Its report took it off the lane, and there is nobody else to be told.
+    if (wasReported && order.meters.length === 0 && order.accounts.length === 0) return;
     const { refunds, tokens, cost } = settlement;
     const refundsMs = order.meters.map(({ name, limit }) => [
       name,

@@ -81,7 +81,10 @@ export function noCompletion(message: string, cause?: unknown): Failure {
 }
 
 function garbageIn(thrown: unknown): string | null {
-  if (thrown instanceof ResponseTooLargeError) return "The endpoint's response is too long.";
+  const isTooLarge = [thrown, thrown instanceof Error && thrown.cause].some(
+    (error) => error instanceof ResponseTooLargeError,
+  );
+  if (isTooLarge) return "The endpoint's response is too long.";
   return thrown instanceof SyntaxError ? "The endpoint's response is not JSON." : null;
 }
 

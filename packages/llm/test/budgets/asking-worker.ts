@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
+import { PATIENT_MS } from "@mythic/testing/redis";
 import { openGate } from "../../src/budgets/gate.ts";
 import { openEndpoint } from "../../src/upstream/endpoint.ts";
 
@@ -19,7 +20,7 @@ const { values } = parseArgs({
   },
 });
 
-const redis = openGuardedRedis(values.redis);
+const redis = openGuardedRedis(values.redis, { commandTimeoutMs: PATIENT_MS });
 await waitForRedis(redis, 5_000);
 const gate = openGate({
   redis,

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type GuardedRedis, openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
+import { redisTimeoutMs } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import {
   type Admission,
@@ -65,7 +66,9 @@ export class GateHouse implements AsyncDisposable {
   }
 
   async open(options: Partial<GateOptions> = {}): Promise<Gate> {
-    const redis = this.#url === null ? null : openGuardedRedis(this.#url, { probeAfterMs: 100 });
+    const commandTimeoutMs = await redisTimeoutMs(this.#url);
+    const redis =
+      this.#url === null ? null : openGuardedRedis(this.#url, { probeAfterMs: 100, commandTimeoutMs });
     if (redis !== null) {
       this.#stack.defer(() => redis.close());
       this.#connections.push(redis);

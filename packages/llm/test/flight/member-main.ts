@@ -5,6 +5,7 @@
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
+import { PATIENT_MS } from "@mythic/testing/redis";
 import type { FlightEvent, Lead } from "../../src/flight/flights.ts";
 import { openFlights } from "../../src/flight/open-flights.ts";
 import { ModelError } from "../../src/model-error.ts";
@@ -32,7 +33,7 @@ const lead: Lead = async (leading) => {
   throw new ModelError("model_unavailable", "The upstream hung up.");
 };
 
-const redis = openGuardedRedis(REDIS);
+const redis = openGuardedRedis(REDIS, { commandTimeoutMs: PATIENT_MS });
 await waitForRedis(redis, 10_000);
 const flights = openFlights({
   redis,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect } from "@jest/globals";
 import { type GuardedRedis, openGuardedRedis, primariesOf, waitForRedis } from "@mythic/shared/redis";
-import { redisUrl } from "@mythic/testing/redis";
+import { PATIENT_MS, redisUrl } from "@mythic/testing/redis";
 import { startRedisCluster } from "@mythic/testing/redis-cluster";
 import type { FlightNote, Flights } from "../../src/flight/flights.ts";
 import { type FlightsOptions, openFlights } from "../../src/flight/open-flights.ts";
@@ -41,7 +41,7 @@ export function useSetUp(redis: "server" | "cluster" | null): SetUp {
 
   async function connect(): Promise<GuardedRedis | null> {
     if (redis === null) return null;
-    const guard = openGuardedRedis(url);
+    const guard = openGuardedRedis(url, { commandTimeoutMs: PATIENT_MS });
     single.defer(() => guard.close());
     expect(await waitForRedis(guard, 10_000)).toBe(true);
     guards.push(guard);

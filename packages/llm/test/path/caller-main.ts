@@ -5,6 +5,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { openCache } from "@mythic/shared/cache";
 import { openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
+import { PATIENT_MS } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { ModelError } from "../../src/model-error.ts";
 import { openAnswers } from "../../src/open-answers.ts";
@@ -18,7 +19,7 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-const redis = REDIS === "" ? null : openGuardedRedis(REDIS);
+const redis = REDIS === "" ? null : openGuardedRedis(REDIS, { commandTimeoutMs: PATIENT_MS });
 if (redis !== null) await waitForRedis(redis, 10_000);
 const cache = openCache({ namespace: NAMESPACE, families: { answers: answersFamily }, redis });
 if (redis !== null) await waitFor(() => cache.health().status === "ok");

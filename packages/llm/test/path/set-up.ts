@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect } from "@jest/globals";
 import { type Cache, openCache } from "@mythic/shared/cache";
 import { type GuardedRedis, openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
 import { type FakeOpenAi, startFakeOpenAi } from "@mythic/testing/fake-openai";
-import { redisUrl } from "@mythic/testing/redis";
+import { redisTimeoutMs, redisUrl } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { Redis } from "ioredis";
 import type { Answers } from "../../src/answers/answers.ts";
@@ -83,7 +83,8 @@ async function buildHouse(stack: AsyncDisposableStack, url: string | null): Prom
 
   async function open(options: MemberOptions = {}): Promise<Member> {
     const { aliases = new Map(), keeps = true, ...rest } = options;
-    const redis = url === null ? null : openGuardedRedis(url, { probeAfterMs: 200 });
+    const commandTimeoutMs = await redisTimeoutMs(url);
+    const redis = url === null ? null : openGuardedRedis(url, { probeAfterMs: 200, commandTimeoutMs });
     if (redis !== null) {
       stack.defer(() => redis.close());
       expect(await waitForRedis(redis, 10_000)).toBe(true);

@@ -30,11 +30,12 @@ const ALONE_TTL_MS = 1_000;
 
 /** Opens what the configuration says. Returns at once, also when Redis is down: then it is used as soon as it is there. */
 export async function openCaching({ config, store, log, reads }: CachingOptions): Promise<Caching> {
-  const { isOn, redisUrl, logLevel, answersTtlMs } = config;
+  const { isOn, redisUrl, timeoutMs, logLevel, answersTtlMs } = config;
   const namespace = config.namespace ?? (await cacheNamespace(store));
   const onError = (error: unknown) => log.warn({ err: error }, "cache");
   await using stack = new AsyncDisposableStack();
-  const redis = redisUrl === null ? null : openGuardedRedis(redisUrl, { onError });
+  const redis =
+    redisUrl === null ? null : openGuardedRedis(redisUrl, { onError, commandTimeoutMs: timeoutMs });
   if (redis !== null) stack.defer(() => redis.close());
   const cache = isOn
     ? openCache({

@@ -12,6 +12,8 @@ export const cacheSettings = {
     .string()
     .regex(/^[A-Za-z0-9-]{1,64}$/, "must be letters, digits and hyphens, at most 64")
     .optional(),
+  /** After which a Redis that does not answer is done without, in milliseconds. No request waits longer for it. */
+  REDIS_TIMEOUT_MS: wholeNumber(10, 60_000).default(200),
   /** How long answers of the model are cached, in seconds. */
   REDIS_CACHE_TTL: wholeNumber(1, 2_592_000).default(3_600),
 };
@@ -21,6 +23,8 @@ export interface CacheConfig {
   readonly redisUrl: string | null;
   /** Null: one that is made of the store. */
   readonly namespace: string | null;
+  /** For a reply of Redis. */
+  readonly timeoutMs: number;
   readonly logLevel: "debug" | "info";
   readonly answersTtlMs: number;
 }
@@ -32,6 +36,7 @@ export function cacheConfigOf(settings: CacheSettings): CacheConfig {
     isOn: settings.MYTHIC_CACHE === "on",
     redisUrl: redisUrlOf(settings, "cache"),
     namespace: settings.CACHE_NAMESPACE ?? null,
+    timeoutMs: settings.REDIS_TIMEOUT_MS,
     logLevel: settings.CACHE_LOG,
     answersTtlMs: settings.REDIS_CACHE_TTL * 1_000,
   };

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PATIENT_MS } from "@mythic/testing/redis";
 import { announceChanges } from "../../src/cache/announce-changes.ts";
 import { openCaching, type RunCache } from "../../src/cache/open-caching.ts";
 import { Reads } from "../../src/cache/reads.ts";
@@ -32,7 +33,14 @@ export async function openProcesses(
   stack: AsyncDisposableStack,
   { count, redisUrl, store, namespace = `test-${randomUUID()}` }: ProcessesOptions,
 ): Promise<readonly CachingProcess[]> {
-  const config = { isOn: true, redisUrl, namespace, logLevel: "debug", answersTtlMs: 3_600_000 } as const;
+  const config = {
+    isOn: true,
+    redisUrl,
+    namespace,
+    timeoutMs: PATIENT_MS,
+    logLevel: "debug",
+    answersTtlMs: 3_600_000,
+  } as const;
   const processes: CachingProcess[] = [];
   for (let at = 0; at < count; at++) {
     const place = { dataDir: tmpdir() };

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { openCache } from "@mythic/shared/cache";
 import { openGuardedRedis } from "@mythic/shared/redis";
-import { startRedis, type TestRedis } from "@mythic/testing/redis";
+import { PATIENT_MS, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { Redis } from "ioredis";
 import { callsOf } from "./crew.ts";
@@ -28,7 +28,7 @@ beforeEach(async () => {
 afterEach(() => stack.disposeAsync());
 
 function openGuard(url = server.url) {
-  const redis = openGuardedRedis(url);
+  const redis = openGuardedRedis(url, { commandTimeoutMs: PATIENT_MS });
   stack.defer(() => redis.close());
   return redis;
 }

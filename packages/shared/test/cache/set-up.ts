@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll } from "@jest/globals";
 import { type CacheOptions, type Families, openCache } from "@mythic/shared/cache";
 import { type GuardedRedis, openGuardedRedis, primariesOf } from "@mythic/shared/redis";
-import { startRedis, type TestRedis } from "@mythic/testing/redis";
+import { PATIENT_MS, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { startRedisCluster } from "@mythic/testing/redis-cluster";
 import { Redis } from "ioredis";
 import { DrivenClock } from "./driven-clock.ts";
@@ -51,7 +51,8 @@ export function useSetUp({ redis, hasLocal, turn, isUsableAfterTurn = true }: Se
     if (redis !== "cluster") server = suite.use(await startRedis());
     const { url } = server ?? suite.use(await startRedisCluster());
     if (redis === "untracked") await forbidTracking(url);
-    guard = openGuardedRedis(redis === "untracked" ? url.replace("//", `//${UNTRACKED}:secret@`) : url);
+    const address = redis === "untracked" ? url.replace("//", `//${UNTRACKED}:secret@`) : url;
+    guard = openGuardedRedis(address, turn ? {} : { commandTimeoutMs: PATIENT_MS });
     suite.defer(() => guard?.close());
   });
   afterEach(async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { defineFamily, openCache } from "@mythic/shared/cache";
 import { type GuardedRedis, openGuardedRedis } from "@mythic/shared/redis";
-import { redisUrl } from "@mythic/testing/redis";
+import { PATIENT_MS, redisUrl } from "@mythic/testing/redis";
 import { Redis } from "ioredis";
 import { anySchema, type NoteOptions, noteFamily } from "./note.ts";
 
@@ -10,7 +10,7 @@ let guard: GuardedRedis;
 let stranger: Redis;
 
 beforeAll(async () => {
-  guard = openGuardedRedis(await redisUrl());
+  guard = openGuardedRedis(await redisUrl(), { commandTimeoutMs: PATIENT_MS });
   stranger = new Redis(await redisUrl());
 });
 afterAll(async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { defineFamily, openCache } from "@mythic/shared/cache";
 import { openRateLimiter } from "@mythic/shared/rate-limit";
 import { type GuardedRedis, openGuardedRedis } from "@mythic/shared/redis";
-import { startRedis, type TestRedis } from "@mythic/testing/redis";
+import { PATIENT_MS, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { Redis } from "ioredis";
 import { anySchema, noteFamily } from "./note.ts";
@@ -14,7 +14,7 @@ let stranger: Redis;
 
 beforeAll(async () => {
   server = await startRedis();
-  guard = openGuardedRedis(server.url);
+  guard = openGuardedRedis(server.url, { commandTimeoutMs: PATIENT_MS });
   stranger = new Redis(server.url);
 });
 afterAll(async () => {

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { type Limit, openRateLimiter, type RateLimiter } from "@mythic/shared/rate-limit";
 import { type GuardedRedis, openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
-import { redisUrl } from "@mythic/testing/redis";
+import { PATIENT_MS, redisUrl } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { freshNamespace, HOUR } from "./set-up.ts";
 
 let redis: GuardedRedis;
 beforeAll(async () => {
-  redis = openGuardedRedis(await redisUrl());
+  redis = openGuardedRedis(await redisUrl(), { commandTimeoutMs: PATIENT_MS });
   expect(await waitForRedis(redis, 5_000)).toBe(true);
 });
 afterAll(() => redis.close());

@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as immediate } from "node:timers/promises";
 import { StoreUnavailableError } from "../../store.ts";
 
 /** SQLite waits for another process in this thread, so the event loop stands still for as long. */
@@ -9,6 +9,8 @@ const PATIENCE_MS = 5_000;
 /** Waits between two tries: a random time up to the ceiling, which doubles up to the cap. */
 const RETRY_BASE_MS = 4;
 const RETRY_CAP_MS = 64;
+/** Of writes that share a transaction, as the event loop stands still for as long as it takes. */
+const MOST_TOGETHER = 64;
 /** The write-ahead log is cut back to this once it was copied into the file. */
 const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024;
 
@@ -58,13 +60,25 @@ export class Statements {
   }
 }
 
+/** A write that waits for its transaction. */
+interface Waiting {
+  readonly work: (statements: Statements) => unknown;
+  readonly since: number;
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /**
  * One SQLite file, shared with other processes. Whoever finds it locked waits without blocking the event loop, up to 5 seconds;
  * then, and when the disk is in trouble, it is a `StoreUnavailableError`.
+ *
+ * Writes that come at the same time share a transaction, as waiting for the disk is most of what a small one costs.
  */
 export class Database implements AsyncDisposable {
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
+  readonly #waiting: Waiting[] = [];
+  #writing: Promise<void> | null = null;
 
   private constructor(database: DatabaseSync) {
     this.#database = database;
@@ -95,30 +109,58 @@ export class Database implements AsyncDisposable {
     return await patiently(() => work(this.#statements), patienceMs);
   }
 
-  /** One statement that writes; a transaction of its own. */
+  /** One statement that writes. */
   async run(sql: string, values: Values): Promise<number> {
-    return await patiently(() => this.#statements.run(sql, values));
+    return await this.write((statements) => statements.run(sql, values));
   }
 
   /** All writes of `work` happen, or none. It may run several times, so it must not do anything else. */
-  async write<Result>(work: (statements: Statements) => Result): Promise<Result> {
-    return await patiently(() => {
-      // IMMEDIATE: a transaction that reads first and finds itself out of date when it writes could only start over.
-      this.#database.exec("BEGIN IMMEDIATE");
-      try {
-        const result = work(this.#statements);
-        this.#database.exec("COMMIT");
-        return result;
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-        throw error;
-      }
-    });
+  write<Result>(work: (statements: Statements) => Result): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#waiting.push({ work, since: performance.now(), resolve, reject });
+    this.#writing ??= this.#writeAll();
+    return promise;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async #writeAll(): Promise<void> {
+    // Whatever else came with the same turn of the event loop writes too.
+    await immediate();
+    while (this.#waiting.length > 0) await this.#writeTogether(this.#waiting.splice(0, MOST_TOGETHER));
+    this.#writing = null;
+  }
+
+  /** Never rejects. */
+  async #writeTogether(writes: readonly Waiting[]): Promise<void> {
+    try {
+      const since = Math.min(...writes.map((write) => write.since));
+      const patienceMs = Math.max(0, since + PATIENCE_MS - performance.now());
+      const results = await patiently(() => this.#transact(writes), patienceMs);
+      for (const [at, { resolve }] of writes.entries()) resolve(results[at] as never);
+    } catch (error) {
+      const [only] = writes;
+      if (writes.length === 1) only?.reject(error);
+      // What one of them did wrong is nothing to the others.
+      else for (const write of writes) await this.#writeTogether([write]);
+    }
+  }
+
+  #transact(writes: readonly Waiting[]): readonly unknown[] {
+    // IMMEDIATE: a transaction that reads first and finds itself out of date when it writes could only start over.
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      const results = writes.map(({ work }) => work(this.#statements));
+      this.#database.exec("COMMIT");
+      return results;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** Writes what waits, and closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing;
     if (this.#database.isOpen) this.#database.close();
-    return Promise.resolve();
   }
 }
 
