@@ -3,6 +3,7 @@ import { closeRedis } from "./close-redis.ts";
 import { type ConnectOptions, connectWith, lastRedisError } from "./connect-redis.ts";
 import { CONNECTION_POLICIES } from "./connection-policies.ts";
 import { Deadlines } from "./deadlines.ts";
+import { GatheredWrites } from "./gathered-writes.ts";
 import type { RedisAddress } from "./redis-address.ts";
 import type { RedisConnection } from "./redis-connection.ts";
 import { type RedisError, RedisTimeout, RedisUnavailable, toRedisError } from "./redis-error.ts";
@@ -54,6 +55,7 @@ class Guard implements GuardedRedis {
   readonly connection: RedisConnection;
   readonly #breaker: Breaker;
   readonly #deadlines: Deadlines;
+  readonly #writes: GatheredWrites;
   readonly #timeoutMs: number;
   readonly #probeAfterMs: number;
   #nextProbe: NodeJS.Timeout | null = null;
@@ -68,6 +70,7 @@ class Guard implements GuardedRedis {
     // The deadlines here are cheaper than a timer for each command, and patient while the event loop is late.
     const policy = { ...CONNECTION_POLICIES.cache, commandTimeout: undefined };
     this.connection = connectWith(policy, address, { connectionName: "mythic:cache", ...connectOptions });
+    this.#writes = new GatheredWrites(this.connection);
     this.connection.on("ready", () => void this.#probe());
     this.connection.on("close", () => this.#breaker.open(this.#whyNoConnection()));
     this.#breaker.onChange((state) => {
@@ -92,6 +95,7 @@ class Guard implements GuardedRedis {
 
   #inTime<Reply>(commands: (connection: RedisConnection) => Promise<Reply>): Promise<Reply> {
     return new Promise((resolve, reject) => {
+      this.#writes.gather();
       const replies = commands(this.connection);
       const { round } = this.#deadlines;
       const place = round.enter(reject);

@@ -13,6 +13,7 @@ import {
 } from "@mythic/shared/redis";
 import { type RedisOptions, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
+import type { Redis } from "ioredis";
 
 const TIMEOUT_MS = 200;
 /** What a timer and everything before it in the event loop may be late by, on a busy machine. */
@@ -68,6 +69,18 @@ describe("guarded Redis", () => {
     expect(await redis.run((connection) => connection.set("key", "value"))).toBe("OK");
     expect(await redis.run(get)).toBe("value");
     expect(redis.breaker.snapshot()).toMatchObject({ state: "closed", opens: 0, lastError: null });
+  });
+
+  test("sends the commands of one turn together, and does not wait with them for the next", async () => {
+    const { redis } = await openReady((await start()).url);
+    const { stream } = redis.connection as Redis;
+    const { bytesWritten } = stream;
+    const replies = Promise.all([redis.run(set), redis.run(get), redis.run(get)]);
+    expect(stream.writableCorked).toBe(1);
+    await new Promise(setImmediate);
+    expect(stream).toMatchObject({ writableCorked: 0, writableLength: 0 });
+    expect(stream.bytesWritten).toBeGreaterThan(bytesWritten + LARGE.length);
+    expect(await replies).toEqual(["OK", LARGE, LARGE]);
   });
 
   test("is not asked before it has answered, and then closes by itself", async () => {
