@@ -2,11 +2,12 @@ import { join } from "node:path";
 import { freePort } from "@mythic/testing/free-port";
 import { startProcess } from "@mythic/testing/process";
 import { startRedis } from "@mythic/testing/redis";
+import type { BareProxyOrders, BareProxySettings } from "../children/bare-proxy.ts";
 import { createKey, makeDataDir, RATE_LIMITS, startApi } from "../measuring/api.ts";
 import { type LoadOptions, loadServer } from "../measuring/http-load.ts";
 import { cpuMs } from "../measuring/process-cpu.ts";
 import { median } from "../measuring/statistics.ts";
-import { atLeast, atMost, defineRow, type Measured, MYTHIC } from "../row.ts";
+import { atLeast, atMost, BARE_MINIMUM, defineRow, type Measured, MYTHIC } from "../row.ts";
 import { number } from "../table.ts";
 
 const PORTKEY = "portkey";
@@ -26,7 +27,7 @@ const HITS = "hits a second ÷ Portkey's";
 export const row = defineRow({
   name: "proxy",
   measures: "What it costs to stand between a client of OpenAI's API and a model.",
-  how: `POST /v1/chat/completions with a prompt of 4 kB to a model that answers at once. Passed on: ${PASSED.connections} connections, processor time of the process in between as the system counts it. Hits: ${HIT.connections} connections. In turns of ${HIT.forMs / 1_000} s after each has warmed up for ${WARM_UP_MS / 1_000}. Mythic knows the caller by a key, limits them in Redis, and keeps a ledger on disk; Portkey, as npm has it, does none of it. Its cache is not in that build: what stands in its place is a Map behind its own hook.`,
+  how: `POST /v1/chat/completions with a prompt of 4 kB to a model that answers at once. Passed on: ${PASSED.connections} connections, processor time of the process in between as the system counts it. Hits: ${HIT.connections} connections. In turns of ${HIT.forMs / 1_000} s after each has warmed up for ${WARM_UP_MS / 1_000}. Mythic knows the caller by a key, limits them in Redis, and keeps a ledger on disk; Portkey, as npm has it, does none of it. Its cache is not in that build: what stands in its place is a Map behind its own hook. Bare minimum: node:http, JSON.parse, the openai SDK, JSON.stringify, and a Map for hits.`,
   bars: { [CPU]: atMost(1), [HITS]: atLeast(1) },
   async run(bench) {
     await using stack = new AsyncDisposableStack();
@@ -65,11 +66,21 @@ export const row = defineRow({
       const hitting = configOf({ ...target, cache: { mode: "simple" } });
       return { id: started.id, url, passing: configOf(target), hitting };
     };
+    const startBare = async (): Promise<Gateway> => {
+      const settings: BareProxySettings = { apiKey: API_KEY, baseUrl };
+      const child = stack.use(await bench.child<BareProxyOrders>("bare-proxy", settings));
+      return { id: child.id, ...(await child.order("address", null)), passing: {}, hitting: {} };
+    };
+    const starts = new Map([
+      [MYTHIC, startMythic],
+      [BARE_MINIMUM, startBare],
+      [PORTKEY, startPortkey],
+    ]);
     const passed = new Map<string, readonly number[]>();
     const hits = new Map<string, readonly number[]>();
     const started = new Map<string, Gateway>();
-    const failed = await bench.each([MYTHIC, PORTKEY], async (contender) => {
-      const gateway = contender === MYTHIC ? await startMythic() : await startPortkey();
+    const failed = await bench.each([...starts.keys()], async (contender) => {
+      const gateway = await (starts.get(contender) ?? startMythic)();
       const forMs = bench.size(WARM_UP_MS, SMOKE_MS);
       await loadServer({ ...passing(gateway), forMs });
       await loadServer({ ...hitting(gateway), connections: 1, forMs: SMOKE_MS });
