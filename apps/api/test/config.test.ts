@@ -13,7 +13,10 @@ describe("the API's settings", () => {
       mongodbUrl: null,
       dataDir: "data",
       queueRedisUrl: null,
-      cache: { isOn: true, redisUrl: null, namespace: null, logLevel: "debug", answersTtlMs: 3_600_000 },
+      cache: {
+        ...{ isOn: true, redisUrl: null, namespace: null, timeoutMs: 200 },
+        ...{ logLevel: "debug", answersTtlMs: 3_600_000 },
+      },
       answers: {
         model: null,
         upstreams: null,

@@ -160,16 +160,19 @@ test("without a cache there are no figures, and there is nothing to remove", asy
 
 test("a request that takes too long is a warning in the log, and counted", async () => {
   let letGo: () => void = () => undefined;
+  let isHeld = () => false;
   await using api = await startTestApi({
     config: { slowRequestMs: 50 },
     wrapStore(store) {
       const watched = watchStore(store);
       letGo = watched.hold("books.list");
+      isHeld = () => watched.calls("books.list") > 0;
       return watched.store;
     },
   });
-  const begun = performance.now();
   const slow = get(api, "/books/my?limit=3");
+  await waitFor(isHeld);
+  const begun = performance.now();
   await waitFor(() => performance.now() - begun > 60, { everyMs: 5 });
   letGo();
   expect((await slow).status).toBe(200);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 import { waitFor } from "./wait.ts";
 
 export interface ProcessOptions {
@@ -40,9 +41,10 @@ export async function startProcess(file: string, options: ProcessOptions = {}): 
   for (const output of [child.stdout, child.stderr]) {
     createInterface(output).on("line", (line) => lines.push(line));
   }
-  const started = describe(file, child, lines);
+  const end = new End(child);
+  const started = describe(file, { child, lines, end });
   try {
-    await untilReady(started, child, options);
+    await untilReady(lines, end, options);
   } catch (error) {
     await started[Symbol.asyncDispose]();
     throw new Error(`${file} did not start. Its output:\n${lines.join("\n")}`, { cause: error });
@@ -50,8 +52,34 @@ export async function startProcess(file: string, options: ProcessOptions = {}): 
   return started;
 }
 
-function describe(file: string, child: ChildProcess, lines: readonly string[]): TestProcess {
-  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+/** How long what a process said last may be on its way, when a process of its own goes on and holds its output open. */
+const LAST_WORDS_MS = 1_000;
+
+/** Of a process, when all that it said is there. */
+class End {
+  readonly promise: Promise<void>;
+  #isReached = false;
+
+  constructor(child: ChildProcess) {
+    const closed = once(child, "close");
+    this.promise = once(child, "exit").then(async () => {
+      await Promise.race([closed, pause(LAST_WORDS_MS)]);
+      this.#isReached = true;
+    });
+  }
+
+  get isReached(): boolean {
+    return this.#isReached;
+  }
+}
+
+interface Described {
+  readonly child: ChildProcess;
+  readonly lines: readonly string[];
+  readonly end: End;
+}
+
+function describe(file: string, { child, lines, end }: Described): TestProcess {
   return {
     id: child.pid ?? Number.NaN,
     lines,
@@ -63,30 +91,34 @@ function describe(file: string, child: ChildProcess, lines: readonly string[]): 
       child.kill(name);
     },
     async ended(timeoutMs = 10_000) {
-      await waitFor(hasEnded, { timeoutMs, what: `${file} to end` });
+      await waitFor(() => end.isReached, { timeoutMs, what: `${file} to end` });
       return child.exitCode;
     },
     async [Symbol.asyncDispose]() {
-      if (hasEnded()) return;
-      const closed = once(child, "close");
       // A stopped process is killed too: SIGKILL does not wait for SIGCONT.
       child.kill("SIGKILL");
-      await closed;
+      await end.promise;
     },
   };
 }
 
-async function untilReady(started: TestProcess, child: ChildProcess, options: ProcessOptions): Promise<void> {
-  const { ready, readyMs = 20_000 } = options;
+async function untilReady(
+  lines: readonly string[],
+  end: End,
+  { ready, readyMs = 20_000 }: ProcessOptions,
+): Promise<void> {
   if (ready === undefined) return;
-  const isReady = async () =>
-    ready instanceof RegExp ? firstMatch(started.lines, ready) !== null : (await fetch(ready.url)).ok;
   const state = await waitFor(
-    async () =>
-      child.exitCode !== null || child.signalCode !== null ? "ended" : (await isReady()) && "ready",
+    async () => {
+      // What it says last may be what is waited for.
+      const isOver = end.isReached;
+      if (ready instanceof RegExp && firstMatch(lines, ready) !== null) return "ready";
+      if (isOver) return "ended";
+      return !(ready instanceof RegExp) && (await fetch(ready.url)).ok && "ready";
+    },
     { timeoutMs: readyMs, what: "the process to be ready" },
   );
-  if (state === "ended") throw new Error(`It ended with ${child.exitCode ?? child.signalCode}.`);
+  if (state === "ended") throw new Error("It ended before.");
 }
 
 function firstMatch(lines: readonly string[], pattern: RegExp): RegExpExecArray | null {
