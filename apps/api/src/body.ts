@@ -94,9 +94,11 @@ export function checkShape<Schema extends z.ZodType>(value: unknown, schema: Sch
   });
 }
 
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
 function parseJson(bytes: Buffer): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(UTF_8.decode(bytes));
   } catch (cause) {
     throw malformed(cause);
   }

@@ -4,8 +4,8 @@ import { Problem } from "./errors.ts";
 import type { Policies, PolicyName } from "./policies.ts";
 import type { RequestRecord } from "./request-record.ts";
 
-/** Reads of a user that a process takes from Redis at once, so that most of them need no way there. */
-const READS_AT_ONCE = 20;
+/** What a process takes of a user's at once from Redis, so that most requests need no way there: a sixtieth of a minute's, as a rule. */
+const CHUNKS: Partial<Record<PolicyName, number>> = { reads: 20, completions: 10 };
 
 /** Holds users to what the policies allow them. */
 export class RateLimits {
@@ -44,7 +44,7 @@ export class RateLimits {
     const policy = this.#policies[name];
     if (policy === null) return null;
     const { limit, periodMs } = policy;
-    if (name !== "reads") return { name, key: user, limit, periodMs };
-    return { name, key: user, limit, periodMs, chunk: READS_AT_ONCE, whenDown: "open" };
+    const { [name]: chunk = 0 } = CHUNKS;
+    return { name, key: user, limit, periodMs, chunk, ...(name === "reads" ? { whenDown: "open" } : {}) };
   }
 }

@@ -114,11 +114,11 @@ export class AnswerFlights {
     const chunks = new Chunks();
     const { signal } = asked.caller;
     const leaving = new AbortController();
+    const stop = () => leaving.abort(signal.reason);
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
     const making = this.#parts.calls
-      .make(asked, {
-        signal: AbortSignal.any([signal, leaving.signal]),
-        emit: (chunk) => chunks.push(chunk),
-      })
+      .make(asked, { signal: leaving.signal, emit: (chunk) => chunks.push(chunk) })
       .finally(() => chunks.end());
     // Looked at below; until then nobody hears of it.
     making.catch(() => undefined);
@@ -127,6 +127,7 @@ export class AnswerFlights {
       const { answer, amount, completion } = await making;
       yield { type: "landed", landed: { answer, source: "leader", amount, body: completion.body } };
     } finally {
+      signal.removeEventListener("abort", stop);
       if (!chunks.isEnded) leaving.abort();
     }
   }

@@ -38,14 +38,13 @@ export async function traced(
   });
 }
 
-function attributesOf({ baseUrl }: Upstream, { model }: ChatRequest): Attributes {
-  const { hostname, port, protocol } = new URL(baseUrl);
+function attributesOf({ server }: Upstream, { model }: ChatRequest): Attributes {
   return {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",
     "gen_ai.request.model": model,
-    "server.address": hostname,
-    "server.port": port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),
+    "server.address": server.address,
+    "server.port": server.port,
   };
 }
 

@@ -33,6 +33,10 @@ export class Upstream {
   readonly models: readonly string[];
   readonly limits: UpstreamLimits;
   readonly takesPromptCacheKeys: boolean;
+  /** Which endpoint this is, for keys: its address, however it was written, and nothing that is changed without changing answers. */
+  readonly identity: string;
+  /** Where it is, for traces. */
+  readonly server: { readonly address: string; readonly port: number };
   readonly #apiKey: string;
   readonly #aliases: ReadonlyMap<string, readonly string[]>;
   readonly #prices: PriceOf;
@@ -43,7 +47,10 @@ export class Upstream {
     this.baseUrl = baseUrl;
     this.models = models;
     this.limits = options.limits ?? { requestsPerMinute: null, tokensPerMinute: null };
-    this.takesPromptCacheKeys = options.takesPromptCacheKeys ?? URL.parse(baseUrl)?.host === OPENAI_HOST;
+    const { protocol, hostname, port, host, origin, pathname, search } = new URL(baseUrl);
+    this.takesPromptCacheKeys = options.takesPromptCacheKeys ?? host === OPENAI_HOST;
+    this.identity = `${origin}${pathname.replace(/\/+$/, "")}${search}`;
+    this.server = { address: hostname, port: Number(port) || (protocol === "https:" ? 443 : 80) };
     this.#apiKey = apiKey;
     this.#aliases = aliases;
     this.#prices = prices;
@@ -52,12 +59,6 @@ export class Upstream {
   /** A method and no property, so that nothing shows it that shows properties. */
   revealKey(): string {
     return this.#apiKey;
-  }
-
-  /** Which endpoint this is, for keys: its address, however it was written, and nothing that is changed without changing answers. */
-  get identity(): string {
-    const url = new URL(this.baseUrl);
-    return `${url.origin}${url.pathname.replace(/\/+$/, "")}${url.search}`;
   }
 
   priceOf(model: string): Price | null {

@@ -146,10 +146,10 @@ export class Database implements AsyncDisposable {
 
   #transact(writes: readonly Waiting[]): readonly unknown[] {
     // IMMEDIATE: a transaction that reads first and finds itself out of date when it writes could only start over.
-    this.#database.exec("BEGIN IMMEDIATE");
+    this.#statements.run("BEGIN IMMEDIATE");
     try {
       const results = writes.map(({ work }) => work(this.#statements));
-      this.#database.exec("COMMIT");
+      this.#statements.run("COMMIT");
       return results;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
