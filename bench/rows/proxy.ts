@@ -4,8 +4,8 @@ import { startProcess } from "@mythic/testing/process";
 import { startRedis } from "@mythic/testing/redis";
 import type { BareProxyOrders, BareProxySettings } from "../children/bare-proxy.ts";
 import { createKey, makeDataDir, RATE_LIMITS, startApi } from "../measuring/api.ts";
-import { type LoadOptions, loadServer } from "../measuring/http-load.ts";
-import { cpuMs } from "../measuring/process-cpu.ts";
+import { loadServer } from "../measuring/http-load.ts";
+import { type Asked, askInTurns, TURN_MS, TURNS } from "../measuring/in-turns.ts";
 import { median } from "../measuring/statistics.ts";
 import { atLeast, atMost, BARE_MINIMUM, defineRow, type Measured, MYTHIC } from "../row.ts";
 import { number } from "../table.ts";
@@ -15,10 +15,11 @@ const MODEL = "gpt-5-mini";
 const API_KEY = "sk-bench";
 const LETTERS = 4_000;
 /** Not more calls than a model is asked at once whose room nobody knows yet. */
-const PASSED = { connections: 6, forMs: 1_000 };
-const HIT = { connections: 64, forMs: 1_000 };
-const SMOKE_MS = 200;
-const WARM_UP_MS = 5_000;
+const PASSED = { connections: 6 };
+const HIT = { connections: 64 };
+const SMOKE_TURNS = 1;
+/** Until what answers has been compiled: the longest way through needs that long. */
+const WARM_UP_MS = 20_000;
 const root = join(import.meta.dirname, "../..");
 
 const CPU = "passed on: CPU of a call ÷ Portkey's";
@@ -27,7 +28,7 @@ const HITS = "hits a second ÷ Portkey's";
 export const row = defineRow({
   name: "proxy",
   measures: "What it costs to stand between a client of OpenAI's API and a model.",
-  how: `POST /v1/chat/completions with a prompt of 4 kB to a model that answers at once. Passed on: ${PASSED.connections} connections, processor time of the process in between as the system counts it. Hits: ${HIT.connections} connections. In turns of ${HIT.forMs / 1_000} s after each has warmed up for ${WARM_UP_MS / 1_000}. Mythic knows the caller by a key, limits them in Redis, and keeps a ledger on disk; Portkey, as npm has it, does none of it. Its cache is not in that build: what stands in its place is a Map behind its own hook. Bare minimum: node:http, JSON.parse, the openai SDK, JSON.stringify, and a Map for hits.`,
+  how: `POST /v1/chat/completions with a prompt of 4 kB to a model that answers at once. Passed on: ${PASSED.connections} connections, processor time of the process in between as the system counts it. Hits: ${HIT.connections} connections. In ${TURNS} turns of ${TURN_MS} ms a round, after each has warmed up for ${WARM_UP_MS / 1_000} s. Mythic knows the caller by a key, limits them in Redis, and keeps a ledger on disk; Portkey, as npm has it, does none of it. Its cache is not in that build: what stands in its place is a Map behind its own hook. Bare minimum: node:http, JSON.parse, the openai SDK, JSON.stringify, and a Map for hits.`,
   bars: { [CPU]: atMost(1), [HITS]: atLeast(1) },
   async run(bench) {
     await using stack = new AsyncDisposableStack();
@@ -76,26 +77,26 @@ export const row = defineRow({
       [BARE_MINIMUM, startBare],
       [PORTKEY, startPortkey],
     ]);
-    const passed = new Map<string, readonly number[]>();
-    const hits = new Map<string, readonly number[]>();
-    const started = new Map<string, Gateway>();
+    const started: Record<string, Gateway> = {};
     const failed = await bench.each([...starts.keys()], async (contender) => {
       const gateway = await (starts.get(contender) ?? startMythic)();
-      const forMs = bench.size(WARM_UP_MS, SMOKE_MS);
-      await loadServer({ ...passing(gateway), forMs });
-      await loadServer({ ...hitting(gateway), connections: 1, forMs: SMOKE_MS });
-      await loadServer({ ...hitting(gateway), forMs });
-      started.set(contender, gateway);
+      const forMs = bench.size(WARM_UP_MS, TURN_MS);
+      await loadServer({ ...passing(gateway).load, forMs });
+      await loadServer({ ...hitting(gateway).load, connections: 1, forMs: TURN_MS });
+      await loadServer({ ...hitting(gateway).load, forMs });
+      started[contender] = gateway;
       return { samples: [] };
     });
+    const turns = bench.size(TURNS, SMOKE_TURNS);
+    const passed = new Map<string, readonly number[]>();
+    const hits = new Map<string, readonly number[]>();
     await bench.repeat(async () => {
-      const forMs = bench.size(PASSED.forMs, SMOKE_MS);
-      for (const [name, gateway] of started) {
-        const cpu = await cpuOfRequests(gateway.id, { ...passing(gateway), forMs });
-        passed.set(name, [...(passed.get(name) ?? []), cpu]);
-        const count = await loadServer({ ...hitting(gateway), forMs });
-        hits.set(name, [...(hits.get(name) ?? []), (count * 1_000) / forMs]);
-      }
+      const used = await askInTurns(mapValues(started, passing), turns);
+      for (const [name, { cpuUs }] of Object.entries(used))
+        passed.set(name, [...(passed.get(name) ?? []), cpuUs]);
+      const served = await askInTurns(mapValues(started, hitting), turns);
+      for (const [name, { perSecond }] of Object.entries(served))
+        hits.set(name, [...(hits.get(name) ?? []), perSecond]);
     });
     const broken = failed.filter(({ note }) => note !== undefined);
     return {
@@ -114,25 +115,26 @@ interface Gateway {
   readonly hitting: Readonly<Record<string, string>>;
 }
 
-function passing({ url, passing: headers }: Gateway): LoadOptions {
-  return { ...PASSED, url: `${url}/v1/chat/completions`, headers, body: bodyWith({}), status: 200 };
+function passing({ id, url, passing: headers }: Gateway): Asked {
+  const load = { ...PASSED, url: `${url}/v1/chat/completions`, headers, body: bodyWith({}), status: 200 };
+  return { id, load };
 }
 
-function hitting({ url, hitting: headers }: Gateway): LoadOptions {
+function hitting({ id, url, hitting: headers }: Gateway): Asked {
   const body = bodyWith({ temperature: 0 });
-  return { ...HIT, url: `${url}/v1/chat/completions`, headers, body, status: 200 };
+  return { id, load: { ...HIT, url: `${url}/v1/chat/completions`, headers, body, status: 200 } };
+}
+
+function mapValues<From, To>(
+  record: Readonly<Record<string, From>>,
+  convert: (value: From) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, convert(value)]));
 }
 
 function bodyWith(parameters: object): string {
   const content = "The keeper saw the tide come in.\n".repeat(LETTERS / 33);
   return JSON.stringify({ model: MODEL, messages: [{ role: "user", content }], ...parameters });
-}
-
-/** CPU of one request, in microseconds, of a process that does nothing else. */
-async function cpuOfRequests(processId: number, load: LoadOptions): Promise<number> {
-  const before = cpuMs(processId);
-  const requests = await loadServer(load);
-  return ((cpuMs(processId) - before) * 1_000) / requests;
 }
 
 /** Round by round. */

@@ -1,17 +1,15 @@
 import { startRedis } from "@mythic/testing/redis";
 import type { ServerOrders, ServerSettings } from "../children/server.ts";
 import { Client, createKey, makeDataDir, RATE_LIMITS, startApi } from "../measuring/api.ts";
-import { type LoadOptions, loadServer } from "../measuring/http-load.ts";
-import { cpuMs } from "../measuring/process-cpu.ts";
+import { loadServer } from "../measuring/http-load.ts";
+import { askInTurns, TURN_MS, TURNS } from "../measuring/in-turns.ts";
 import { median } from "../measuring/statistics.ts";
 import { atMost, BARE_MINIMUM, defineRow, MYTHIC } from "../row.ts";
 import { number } from "../table.ts";
 
 const OK = "200: CPU ÷ node:http";
 const UNCHANGED = "304: CPU ÷ node:http";
-const LOAD = { forMs: 250, connections: 50 };
-/** Turns of a round: so many short ones that whatever else the machine does meets all servers alike. */
-const TURNS = 8;
+const LOAD = { connections: 50 };
 const SMOKE_TURNS = 1;
 /** Until what answers has been compiled. */
 const WARM_UP_MS = 5_000;
@@ -20,7 +18,7 @@ export const row = defineRow({
   name: "status",
   measures:
     "Server CPU of one GET /status/<run> with key and rate limit, as a share of what bare node:http needs to send the same body.",
-  how: `${LOAD.connections} connections that ask anew after each answer, in ${TURNS} turns of ${LOAD.forMs} ms a round, after each server has warmed up for ${WARM_UP_MS / 1_000}; processor time as the system counts it for the server's process. 304 is the answer to the ETag. Bare minimum: node:http with a prepared buffer; express: res.json of a value, nothing else.`,
+  how: `${LOAD.connections} connections that ask anew after each answer, in ${TURNS} turns of ${TURN_MS} ms a round, after each server has warmed up for ${WARM_UP_MS / 1_000}; processor time as the system counts it for the server's process. 304 is the answer to the ETag. Bare minimum: node:http with a prepared buffer; express: res.json of a value, nothing else.`,
   bars: { [OK]: atMost(2.5), [UNCHANGED]: atMost(2.2) },
   async run(bench) {
     await using stack = new AsyncDisposableStack();
@@ -46,25 +44,25 @@ export const row = defineRow({
     const url = `${api.url}${path}`;
     const { headers } = client;
     const known = { ...headers, "if-none-match": etag };
-    const warmUp = { ...LOAD, forMs: bench.size(WARM_UP_MS, LOAD.forMs) };
+    const warmUp = { ...LOAD, forMs: bench.size(WARM_UP_MS, TURN_MS) };
     await loadServer({ ...warmUp, url, headers, status: 200 });
     await loadServer({ ...warmUp, url, headers: known, status: 304 });
     await loadServer({ ...warmUp, url: bare.url, status: 200 });
     await loadServer({ ...warmUp, url: express.url, status: 200 });
     const contenders = {
-      base: { id: bare.id, load: { url: bare.url, status: 200 } },
-      ok: { id: api.id, load: { url, headers, status: 200 } },
-      unchanged: { id: api.id, load: { url, headers: known, status: 304 } },
-      express: { id: express.id, load: { url: express.url, status: 200 } },
+      base: { id: bare.id, load: { ...LOAD, url: bare.url, status: 200 } },
+      ok: { id: api.id, load: { ...LOAD, url, headers, status: 200 } },
+      unchanged: { id: api.id, load: { ...LOAD, url, headers: known, status: 304 } },
+      express: { id: express.id, load: { ...LOAD, url: express.url, status: 200 } },
     };
     const rounds = await bench.repeat(async () => {
-      const used = await inTurns(contenders, bench.size(TURNS, SMOKE_TURNS));
-      const { base } = used;
+      const used = await askInTurns(contenders, bench.size(TURNS, SMOKE_TURNS));
+      const base = used.base.cpuUs;
       return {
         base,
-        ok: used.ok / base,
-        unchanged: used.unchanged / base,
-        express: used.express / base,
+        ok: used.ok.cpuUs / base,
+        unchanged: used.unchanged.cpuUs / base,
+        express: used.express.cpuUs / base,
       };
     });
     const note = `${number(median(rounds.map(({ base }) => base)))} µs`;
@@ -83,28 +81,3 @@ export const row = defineRow({
     };
   },
 });
-
-interface Contender {
-  /** Of the server's process, which does nothing else. */
-  readonly id: number;
-  readonly load: Pick<LoadOptions, "url" | "headers" | "status">;
-}
-
-/** CPU of one request of each, in microseconds. */
-async function inTurns<Name extends string>(
-  contenders: Readonly<Record<Name, Contender>>,
-  turns: number,
-): Promise<Record<Name, number>> {
-  const names = Object.keys(contenders) as Name[];
-  const sums = new Map(names.map((name) => [name, { ms: 0, requests: 0 }]));
-  for (let turn = 0; turn < turns; turn++) {
-    for (const [name, sum] of sums) {
-      const { id, load } = contenders[name];
-      const before = cpuMs(id);
-      sum.requests += await loadServer({ ...LOAD, ...load });
-      sum.ms += cpuMs(id) - before;
-    }
-  }
-  const used = [...sums].map(([name, { ms, requests }]) => [name, (ms * 1_000) / requests]);
-  return Object.fromEntries(used) as Record<Name, number>;
-}

@@ -138,7 +138,7 @@ export class PaidCalls {
     const { user, scope, step } = caller;
     const tier = request["service_tier"];
     const opening: LedgerOpening = {
-      id: step?.attempt() ?? `call.${randomUUID()}`,
+      id: step?.attempt() ?? this.#newId(),
       scope,
       runId: step?.runId ?? null,
       stepId: step?.stepId ?? null,
@@ -162,6 +162,11 @@ export class PaidCalls {
       : refusal({ reason: "cooling_down", retryAfterMs: coolingMs, final: false });
     await this.#settle(user, opening.id, { settlement: { ...UNSENT, outcome: error.code }, error });
     throw error;
+  }
+
+  /** Sorts by time: rows that come together lie together in the store's index. */
+  #newId(): string {
+    return `call.${this.#now().getTime().toString(36).padStart(9, "0")}.${randomUUID()}`;
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type GateCall,
   type Order,
   orderOf,
+  owes,
 } from "./order.ts";
 import { SharedTier } from "./shared-tier.ts";
 import {
@@ -255,7 +256,8 @@ class LetIn implements Admission {
   async #settle(settlement: Settlement): Promise<void> {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    await this.#told;
+    // Nobody waits to hear that nothing is owed.
+    if (owes(this.#entry.order)) await this.#told;
     const { shared, local } = this.#parts;
     if (this.#tier === "local" || shared === null) return local.settle(this.#entry, settlement);
     const told = shared.settle(this.#entry, settlement, this.#isReported);

@@ -65,6 +65,11 @@ export interface Order {
 
 const DAY_MS = 86_400_000;
 
+/** Whether what the call comes to is counted anywhere. */
+export function owes({ meters, accounts }: Order): boolean {
+  return meters.length > 0 || accounts.length > 0;
+}
+
 export function orderOf(call: GateCall, now: Date): Order {
   const { upstream, model, estimate } = call;
   const { requestsPerMinute, tokensPerMinute } = upstream.limits;

@@ -5,7 +5,7 @@ import type { Script } from "../flight/script.ts";
 import { APPETITE } from "../upstream/appetite.ts";
 import { COOL_DOWN, guessCoolDown } from "../upstream/cool-downs.ts";
 import { BEAT, ENTER, REPORT, SETTLE } from "./gate-scripts.ts";
-import { type Account, type Order, reasonOf } from "./order.ts";
+import { type Account, type Order, owes, reasonOf } from "./order.ts";
 import { BUDGETS, type EndedCall, type Entry, type Settlement, type Sums, type Verdict } from "./tier.ts";
 
 export interface SharedTierOptions {
@@ -23,8 +23,8 @@ const GUESSES = Array.from({ length: 8 }, (_, strikes) => guessCoolDown(strikes 
 const UP_TO_A_FIFTH_MORE = 0.2;
 
 const replySchema = z.union([
-  z.object({ missing: z.array(z.int()), at: z.coerce.number() }),
   z.object({ at: z.coerce.number(), charged: z.number() }),
+  z.object({ missing: z.array(z.int()), at: z.coerce.number() }),
   z.object({ account: z.int(), unit: z.enum(["tokens", "cost"]), final: z.boolean(), waitMs: z.number() }),
   z.object({ reason: z.enum(["cooling_down", "appetite", "rpm", "tpm"]), waitMs: z.number() }),
 ]);
@@ -99,14 +99,16 @@ export class SharedTier {
         ...(typeof coolDown === "number" ? { coolMs: Math.min(coolDown, COOL_DOWN.longestMs) } : {}),
         ...(coolDown === "guess" ? { guesses: GUESSES.map((ms) => ms * jitter) } : {}),
       },
+      // Others wait for a place, or must hear of trouble at once; who was let in waits only for what is to be settled.
+      { isUrgent: end !== "well" || owes(order) },
     );
     return Number(reply);
   }
 
   async settle({ id, order }: Entry, settlement: Settlement, wasReported: boolean): Promise<void> {
     this.#letsGo(id);
-    // Its report took it off the lane, and there is nobody else to be told.
-    if (wasReported && order.meters.length === 0 && order.accounts.length === 0) return;
+    // Its report took it off the lane.
+    if (wasReported && !owes(order)) return;
     const { refunds, tokens, cost } = settlement;
     const refundsMs = order.meters.map(({ name, limit }) => [
       name,
@@ -123,12 +125,19 @@ export class SharedTier {
     if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
   }
 
-  async #run(script: Script, order: Order | null, ask: object): Promise<unknown> {
+  async #run(
+    script: Script,
+    order: Order | null,
+    ask: object,
+    options?: { readonly isUrgent: boolean },
+  ): Promise<unknown> {
     const { redis, leaseMs } = this.#options;
     const of = this.#process;
     try {
-      return await redis.run((connection) =>
-        script(connection, this.#keys(order), [JSON.stringify({ ...ask, leaseMs, process: of })]),
+      return await redis.run(
+        (connection) =>
+          script(connection, this.#keys(order), [JSON.stringify({ ...ask, leaseMs, process: of })]),
+        options,
       );
     } catch (error) {
       // What the script did nobody knows. As someone new, this process owes nothing: what it held lapses with its lease.

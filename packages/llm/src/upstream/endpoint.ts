@@ -9,7 +9,7 @@ import {
   noCompletion,
   stoppedCall,
 } from "./classify-failure.ts";
-import { fetchWithLimit } from "./fetch-with-limit.ts";
+import { fetchStream, fetchWhole } from "./fetch-with-limit.ts";
 import { Patience } from "./patience.ts";
 import { NO_RATE_HEADERS, type RateHeaders, readRateHeaders } from "./rate-headers.ts";
 import { type Completion, readCompletion } from "./read-completion.ts";
@@ -80,12 +80,20 @@ export function openEndpoint({ apiKey, baseUrl, now = () => new Date() }: Endpoi
     project: null,
     webhookSecret: null,
     maxRetries: 0,
+    // Answers are short, and unpacking them is work.
+    defaultHeaders: { "accept-encoding": "identity" },
     // Patience ends calls: the SDK's own time-out ends with the headers, and a body may stall for ever after them.
     timeout: LONGEST_TIMEOUT_MS,
     logLevel: "off",
-    fetch: fetchWithLimit,
+    fetch: fetchWhole,
   });
-  return { complete: (request, options) => complete(client, now, { request, options }) };
+  const streaming = client.withOptions({ fetch: fetchStream });
+  return {
+    complete: (request, options) => {
+      const isStreamed = options.onChunk !== undefined;
+      return complete(isStreamed ? streaming : client, now, { request, options });
+    },
+  };
 }
 
 /** As long as a timer can be. */

@@ -23,11 +23,16 @@ export interface GuardedRedis {
    * Settles within the time-out for commands, as far as the event loop lets it. What went wrong is counted by the breaker, and
    * so are the errors that a pipeline resolves with.
    *
+   * With `isUrgent: false` they may leave two milliseconds later, together with others: for replies that nobody waits for.
+   *
    * @throws RedisUnavailable at once, while the breaker is not closed
    * @throws RedisTimeout
    * @throws RedisError for all else that Redis or the connection complains of
    */
-  run<Reply>(commands: (connection: RedisConnection) => Promise<Reply>): Promise<Reply>;
+  run<Reply>(
+    commands: (connection: RedisConnection) => Promise<Reply>,
+    options?: { readonly isUrgent: boolean },
+  ): Promise<Reply>;
   /** Ends the connection for good; never rejects. */
   close(): Promise<void>;
 }
@@ -82,8 +87,12 @@ class Guard implements GuardedRedis {
     return this.#breaker;
   }
 
-  run<Reply>(commands: (connection: RedisConnection) => Promise<Reply>): Promise<Reply> {
+  run<Reply>(
+    commands: (connection: RedisConnection) => Promise<Reply>,
+    { isUrgent } = { isUrgent: true },
+  ): Promise<Reply> {
     if (this.#breaker.state !== "closed") return Promise.reject(this.#unavailable());
+    this.#writes.gather({ isUrgent });
     return this.#inTime(commands);
   }
 
@@ -95,7 +104,6 @@ class Guard implements GuardedRedis {
 
   #inTime<Reply>(commands: (connection: RedisConnection) => Promise<Reply>): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      this.#writes.gather();
       const replies = commands(this.connection);
       const { round } = this.#deadlines;
       const place = round.enter(reject);
