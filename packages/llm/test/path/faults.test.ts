@@ -246,7 +246,7 @@ describe.each([
     });
 
     test("between answer and ledger for good gives nobody an answer that the books know nothing of", async () => {
-      house.fake.script({ latencyMs: 100 });
+      house.fake.script({ latencyMs: 500 });
       house.ledger.failingSettlements = 4;
       const outcomes = await Promise.allSettled([ask(member), ask(member), ask(member)]);
       for (const outcome of outcomes) {
@@ -281,7 +281,7 @@ describe.each([
 
   describe("an upstream", () => {
     test("that cuts its stream is asked once, fails all who read it, and may have been paid", async () => {
-      const rule = house.fake.script({ latencyMs: 200, does: { kind: "cut", after: 900 } });
+      const rule = house.fake.script({ latencyMs: 500, does: { kind: "cut", after: 900 } });
       const all = [1, 2, 3].map(() => new Seen(stream(member)));
       await Promise.all(all.map(({ done }) => done));
       for (const { error, text, completed } of all) {
@@ -301,7 +301,7 @@ describe.each([
       ["a streamed", 0],
       ["a plain", 40],
     ])("that trickles %s answer is given up in time, hung up on, and not remembered", async (kind, after) => {
-      const hasty = await house.open({ timeoutMs: 1_500 });
+      const hasty = await house.open({ timeoutMs: 1_000 });
       const rule = house.fake.script({
         does: { kind: "trickle", after: after === 0 ? 900 : after, everyMs: 20 },
       });
@@ -320,7 +320,7 @@ describe.each([
 
     test("that answers 200 with something else fails all who wait, once, and may have been paid", async () => {
       const rule = house.fake.script({
-        latencyMs: 200,
+        latencyMs: 500,
         does: { kind: "garbage", body: "<html>Sign in</html>" },
       });
       const all = await Promise.all([codeOf(ask(member)), codeOf(ask(member)), codeOf(ask(member))]);
