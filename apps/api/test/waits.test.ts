@@ -5,8 +5,8 @@ import { waitFor } from "@mythic/testing/wait";
 import { wantedWaitSeconds } from "../src/prefer.ts";
 import { startedRun, startTestApi, type TestApi, type TestApiOptions, uploadedBook } from "./test-api.ts";
 
-/** Below the time after which a run is looked at that nobody tells of. */
-const TOLD_MS = 900;
+/** Far below what is waited for, and the half minute for which a process of which nobody tells anything trusts its memory. */
+const TOLD_MS = 10_000;
 const SECONDS = 20;
 
 interface Waited {
@@ -78,7 +78,7 @@ describe("whoever waits for a run", () => {
     await change(api.store, id);
     expect(await waited).toMatchObject({ stage: "chapters" });
     // One second in memory, one until the next look.
-    expect(performance.now() - changedAt).toBeLessThan(4_000);
+    expect(performance.now() - changedAt).toBeLessThan(TOLD_MS);
   });
 
   test("and has not seen the last change is answered at once", async () => {
@@ -132,7 +132,7 @@ describe("whoever waits for a run", () => {
     const { status, ms } = await waited;
     await closed;
     expect(status).toBe(200);
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(TOLD_MS);
   });
 });
 
