@@ -5,7 +5,7 @@ import { makeReady, refuse, startTestApi, type TestApi, uploadedBook } from "./t
 import { type WatchedStore, watchStore } from "./watched-store.ts";
 
 /** Far below the half hour of a list. */
-const TOLD_MS = 1_000;
+const TOLD_MS = 10_000;
 
 interface Listed {
   /** Ids and statuses, newest first. */

@@ -109,7 +109,7 @@ describe("a connection", () => {
     socket.resume();
     socket.write("no HTTP\r\n\r\n");
     await once(socket, "end");
-    await waitFor(() => ends() === before - 1, { what: "the server to give up", timeoutMs: 5_000 });
+    await waitFor(() => ends() === before - 1, { what: "the server to give up" });
     socket.destroy();
   });
 

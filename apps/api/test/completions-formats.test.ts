@@ -170,7 +170,7 @@ describe.each(SET_UPS)("tools over %s", (setUp) => {
   test("are called for all who ask the same at once, plain and streamed, by one call of the endpoint", async () => {
     await using answering = await startAnsweringApi(setUp);
     if (answering === null) return;
-    answering.fake.script({ latencyMs: 300, does: calling });
+    answering.fake.script({ latencyMs: 600, does: calling });
     const client = await answering.client();
     const asking = ask(client, "How is the weather?", { tools: TOOLS });
     const [plain, other, streamed] = await Promise.all([

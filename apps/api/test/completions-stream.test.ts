@@ -182,9 +182,11 @@ describe.each(SET_UPS)("a streamed completion over %s", (setUp) => {
   });
 
   test("waits for a slow model for longer than a connection may stand still", async () => {
-    await using answering = await startAnsweringApi(setUp, { config: { connectionIdleMs: 150 } });
+    await using answering = await startAnsweringApi(setUp, {
+      config: { connectionIdleMs: 150, slowRequestMs: 1_500 },
+    });
     if (answering === null) return;
-    answering.fake.script({ latencyMs: 1_200 });
+    answering.fake.script({ latencyMs: 1_800 });
     const client = await answering.client();
     const plain = await ask(client, "Slowly.");
     expect(plain.cache).toBe("miss");

@@ -33,7 +33,7 @@ describe.each(SET_UPS)("callers of the chat completions over %s", (setUp) => {
   test("who ask the same at once share one call, streamed and plain", async () => {
     await using answering = await startAnsweringApi(setUp);
     if (answering === null) return;
-    answering.fake.script({ latencyMs: 200, chunkMs: 5, does: { kind: "answer", content: TALE } });
+    answering.fake.script({ latencyMs: 600, chunkMs: 5, does: { kind: "answer", content: TALE } });
     const client = await answering.client();
     const asked = await Promise.all([
       ...Array.from({ length: 5 }, () => askStreamed(client, "A tale.")),
@@ -98,7 +98,7 @@ describe.each(SET_UPS)("callers of the chat completions over %s", (setUp) => {
   test("who pay for nothing are told what they saved", async () => {
     await using answering = await startAnsweringApi(setUp);
     if (answering === null) return;
-    answering.fake.script({ latencyMs: 200 });
+    answering.fake.script({ latencyMs: 600 });
     const client = await answering.client();
     const asked = await Promise.all([ask(client, "How much?"), ask(client, "How much?")]);
     const amounts = asked.map(({ cache, headers }) => [
@@ -128,7 +128,7 @@ describe.each(SET_UPS)("callers of the chat completions over %s", (setUp) => {
     await using answering = await startAnsweringApi(setUp);
     if (answering === null) return;
     const does = { kind: "status", status: 422, code: "no_such_voice" } as const;
-    answering.fake.script({ latencyMs: 200, does });
+    answering.fake.script({ latencyMs: 600, does });
     const client = await answering.client();
     const errors = await Promise.all(
       [ask, askStreamed, ask].map((asking) => refused(asking(client, "All at once."))),
@@ -209,7 +209,7 @@ describe("callers of two processes with one Redis", () => {
     if (one === null) return;
     await using other = await startAnsweringApi("Redis and MongoDB", { beside: one });
     if (other === null) return;
-    one.fake.script({ latencyMs: 500, does: { kind: "cut", after: 1_500 } });
+    one.fake.script({ latencyMs: 1_000, does: { kind: "cut", after: 1_500 } });
     const listening = [listen(await one.client(), "A tale."), listen(await other.client(), "A tale.")];
     const errors = await Promise.all(listening.map(({ ended }) => refused(ended)));
     expect(errors.map(({ code, type }) => [code, type])).toEqual([

@@ -5,12 +5,12 @@ import { waitFor } from "@mythic/testing/wait";
 import { POLICIES } from "../src/policies.ts";
 import { post, startedRun, startTestApi, type TestApi, textBook, upload, uploadedBook } from "./test-api.ts";
 
-/** The longest that a command of Redis is waited for. */
-const TIMEOUT_MS = 200;
-/** For everything else that an answer takes on a machine that is busy. */
-const SLACK_MS = 400;
+/** The longest that a command of Redis is waited for: longer than anything else takes on a machine that is busy. */
+const TIMEOUT_MS = 2_000;
+/** For everything else that the answer takes that waits for Redis. */
+const SLACK_MS = 5_000;
 /** Redis is tried again every five seconds. */
-const BACK_MS = 12_000;
+const BACK_MS = 20_000;
 
 const LOSSES = {
   frozen: { lose: (redis: TestRedis) => redis.pause(), giveBack: (redis: TestRedis) => redis.resume() },
@@ -27,12 +27,13 @@ describe.each(Object.entries(LOSSES))("with a Redis that is %s", (_name, { lose,
     stack = new AsyncDisposableStack();
     redis = stack.use(await startRedis());
     const start = async (beside?: TestApi) => {
-      const queueRedis = openGuardedRedis(redis.url);
+      const queueRedis = openGuardedRedis(redis.url, { commandTimeoutMs: TIMEOUT_MS });
       stack.defer(() => queueRedis.close());
-      await waitForRedis(queueRedis, 5_000);
+      await waitForRedis(queueRedis, 10_000);
       const config = { policies: { ...POLICIES, writes: { limit: 20, periodMs: 600_000 } }, instances: 2 };
       const more = beside === undefined ? {} : { beside };
-      return stack.use(await startTestApi({ redisUrl: redis.url, queueRedis, config, ...more }));
+      const cache = { redisUrl: redis.url, commandTimeoutMs: TIMEOUT_MS };
+      return stack.use(await startTestApi({ ...cache, queueRedis, config, ...more }));
     };
     one = await start();
     other = await start(one);
@@ -80,17 +81,17 @@ describe.each(Object.entries(LOSSES))("with a Redis that is %s", (_name, { lose,
     ] as const) {
       const { response, ms } = await timed(asking);
       expect([response.url, response.status]).toEqual([response.url, status]);
-      expect([response.url, ms < TIMEOUT_MS + SLACK_MS]).toEqual([response.url, true]);
+      expect([response.url, ms < 0.9 * TIMEOUT_MS]).toEqual([response.url, true]);
     }
     // Those who watch are told within a second or so.
     for (const path of ["/health/ready", "/health/redis", "/cache/stats", "/metrics"]) {
       const { response, ms } = await timed(() => get(one, path));
-      expect([path, response.status, ms < 1_500]).toEqual([path, 200, true]);
+      expect([path, response.status, ms < SLACK_MS]).toEqual([path, 200, true]);
     }
     // At once here, and at the other process within the second that it trusts what it knows.
     expect(await statusAt(one, `/status/${id}`)).toBe("cancelled");
     const told = async () => (await statusAt(other, `/status/${id}`)) === "cancelled";
-    await waitFor(told, { timeoutMs: 3_000, what: "the other process to look at the store" });
+    await waitFor(told, { what: "the other process to look at the store" });
     const { data } = (await (await get(one, "/books/my")).json()) as { readonly data: readonly unknown[] };
     expect(data).toHaveLength(2);
 
@@ -131,5 +132,5 @@ describe.each(Object.entries(LOSSES))("with a Redis that is %s", (_name, { lose,
           (await get(api, `/status/${id}`)).headers.get("cache-status") === "mythic; hit; detail=memory",
       );
     }
-  }, 40_000);
+  }, 60_000);
 });

@@ -49,6 +49,8 @@ export interface TestApiOptions extends Partial<Omit<ApiParts, "config">> {
   readonly config?: Partial<ApiOptions>;
   /** Of the cache. Without it the API has no Redis, and caches in its memory alone. */
   readonly redisUrl?: string;
+  /** Of that Redis. Unless told patient with the one that all share, and as in production with one of the test's own. */
+  readonly commandTimeoutMs?: number;
   /** Works on the store of this one, and shares its keys in Redis. To be closed before it. */
   readonly beside?: TestApi;
   /** The endpoints that answer, and how; without it there is no model. */
@@ -61,7 +63,15 @@ export interface TestApiOptions extends Partial<Omit<ApiParts, "config">> {
 
 /** The API on a free port, over an SQLite store of its own, without a worker: tests do the worker's part themselves. */
 export async function startTestApi(options: TestApiOptions = {}): Promise<TestApi> {
-  const { config, beside, redisUrl = null, isUncached, wrapStore = (store) => store, ...rest } = options;
+  const {
+    config,
+    beside,
+    redisUrl = null,
+    commandTimeoutMs,
+    isUncached,
+    wrapStore = (store) => store,
+    ...rest
+  } = options;
   const { models, ...parts } = rest;
   const directory = beside?.directory ?? (await mkdtemp(join(tmpdir(), "mythic-api-")));
   const opened = wrapStore(options.store ?? (await openStore({ dataDir: directory })));
@@ -73,7 +83,7 @@ export async function startTestApi(options: TestApiOptions = {}): Promise<TestAp
       ...CACHE,
       isOn: isUncached !== true,
       redisUrl,
-      timeoutMs: await redisTimeoutMs(redisUrl),
+      timeoutMs: commandTimeoutMs ?? (await redisTimeoutMs(redisUrl)),
       namespace: beside?.caching.namespace ?? `test-${randomUUID()}`,
     },
     store: { dataDir: directory },

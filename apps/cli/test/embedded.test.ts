@@ -132,17 +132,20 @@ describe("processing a book with nothing running", () => {
 describe("an interrupted run", () => {
   async function interrupt(file: string, fake: FakeOpenAi): Promise<string> {
     const before = fake.calls().length;
+    // So that the signal comes before the third answer, however busy the machine is.
+    const slow = fake.script({ latencyMs: 800 });
     const running = startMythic(["process", file], { env, cwd: folder });
     await waitFor(() => fake.calls().length > before + 1, { timeoutMs: 20_000, what: "the second question" });
     running.signal("SIGINT");
     expect(await running.ended()).toBe(130);
+    slow.remove();
     return running.stderr;
   }
 
   test(
     "is gone on with by the same command, and nothing is paid for twice",
     async () => {
-      const fake = await withModel(200);
+      const fake = await withModel();
       const file = await book("Mara");
       expect(await interrupt(file, fake)).toContain("the same command goes on from here");
       expect(fake.calls().length).toBeLessThan(CHAPTERS);
@@ -158,7 +161,7 @@ describe("an interrupted run", () => {
   test(
     "waits while another book is processed",
     async () => {
-      const fake = await withModel(200);
+      const fake = await withModel();
       await interrupt(await book("Mara"), fake);
       const paid = asked(fake, "Mara");
       expect((await run("process", await book("Jonas"))).code).toBe(0);
@@ -172,7 +175,7 @@ describe("an interrupted run", () => {
   test(
     "can be cancelled, and taken up again to its end",
     async () => {
-      const fake = await withModel(200);
+      const fake = await withModel();
       await interrupt(await book("Mara"), fake);
       const id = /run_\w+/.exec((await run("runs")).stdout)?.[0] ?? "";
       expect((await run("cancel", id)).stdout).toBe(`${id} cancelled\n`);

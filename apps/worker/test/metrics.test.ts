@@ -13,7 +13,7 @@ import { waitFor } from "@mythic/testing/wait";
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 const USER = "ada";
 /** Far below every TTL: what is seen within it was told. */
-const TOLD_MS = 2_000;
+const TOLD_MS = 10_000;
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined };
 
 let stack: AsyncDisposableStack;

@@ -76,7 +76,7 @@ describe("eight calls at once of a run with a limit of cost", () => {
   const paid = () => [...ledger.rows.values()].reduce((sum, row) => sum + (row.cost ?? 0), 0);
 
   test("are all answered when there is room for them one after the other", async () => {
-    fake.script({ latencyMs: 20 });
+    fake.script({ latencyMs: 100 });
     const held: number[] = [];
     const open = ledger.open.bind(ledger);
     ledger.open = async (user, row) => {

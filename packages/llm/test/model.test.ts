@@ -243,7 +243,7 @@ describe("a failed call", () => {
     "that stalls before the end of its %s ends at the time-out and may have been paid for",
     async (_part, rule) => {
       fake.script(rule);
-      const error = await failureOf(modelWith({ timeoutMs: 150 }).conversation(askerWith()).ask(question));
+      const error = await failureOf(modelWith({ timeoutMs: 1_000 }).conversation(askerWith()).ask(question));
       expect(error).toMatchObject({ code: "model_timeout", retryable: true });
       expect(ledger.row("run1.summary.c1.f1.1")).toMatchObject({
         state: "unknown",

@@ -50,7 +50,7 @@ describe.each(SET_UPS)("over %s", (setUp) => {
       unpriced_calls: 0,
     });
 
-    fake.script({ match: "At once?", latencyMs: 300 });
+    fake.script({ match: "At once?", latencyMs: 600 });
     const together = await Promise.all([1, 2, 3].map(() => ask(client, "At once?")));
     const costs = together.map(({ headers }) => Number(headers.get("x-mythic-cost"))).sort((a, b) => a - b);
     expect([costs[0], costs[1]]).toEqual([0, 0]);

@@ -22,7 +22,7 @@ describe.each(SET_UPS)("over %s", (setUp) => {
   test("a stream says how it came about, as a plain answer does [T30 Bifrost#3049]", async () => {
     await using answering = await startAnsweringApi(setUp);
     if (answering === null) return;
-    answering.fake.script({ match: "Together", latencyMs: 200 });
+    answering.fake.script({ match: "Together", latencyMs: 600 });
     const client = await answering.client();
     const miss = metaOf(await askStreamed(client, "Tell me."));
     // What it cost is known at its end.

@@ -149,7 +149,7 @@ test("an answer that one process replaced is seen at once by another that has th
       const { text, cache } = await ask(there, prompt);
       return text === "Answer 1" && cache;
     },
-    { timeoutMs: 1_000, everyMs: 5, what: "the other process to hear of it" },
+    { everyMs: 5, what: "the other process to hear of it" },
   );
   expect(seen).toBe("hit");
   expect(fake.calls()).toHaveLength(2);

@@ -186,7 +186,7 @@ describe.each(SET_UPS)("over %s", (setUp) => {
     await using answering = await startAnsweringApi(setUp);
     if (answering === null) return;
     const { fake } = answering;
-    fake.script({ latencyMs: 300, chunkMs: 20 });
+    fake.script({ latencyMs: 600, chunkMs: 20 });
     const client = await answering.client();
     const all = await Promise.all([1, 2, 3].map(() => askStreamed(client, "Say hello.")));
     expect(all.map(({ cache }) => cache).sort()).toEqual(["coalesced", "coalesced", "miss"]);

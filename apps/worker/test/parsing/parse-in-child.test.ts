@@ -70,7 +70,7 @@ describe("parsing in a process of its own", () => {
   });
 
   test("costs nothing when Ctrl-C or a service manager ends it together with its worker", async () => {
-    const parsing = parse();
+    const parsing = parse({ file: await pipeOf("held") });
     const child = await waitFor(async () => {
       const ids = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
       const parsers = await Promise.all(ids.trim().split(" ").map(commandOf));
@@ -81,15 +81,13 @@ describe("parsing in a process of its own", () => {
   });
 
   test("ends soon after its worker was killed, also when it hangs", async () => {
-    // A named pipe that nobody writes to: opening it holds whoever reads.
-    const pipe = join(directory, "pipe");
-    execFileSync("sh", ["-c", 'mkfifo "$0"', pipe]);
+    const pipe = await pipeOf("pipe");
     const parent = fork(new URL("./parent.ts", import.meta.url), [pipe], { stdio: "ignore" });
     const [message] = await once(parent, "message");
     const id = Number(message);
     parent.kill("SIGKILL");
     await once(parent, "close");
-    await waitFor(() => !isAlive(id), { timeoutMs: 5_000, what: "the parser to end" });
+    await waitFor(() => !isAlive(id), { what: "the parser to end" });
   });
 });
 
@@ -110,6 +108,13 @@ describe("the working copy of a file that is parsed", () => {
     expect(await readdir(within)).toEqual(["mythic-parse-at-work", "someone-elses"]);
   });
 });
+
+/** A named pipe that nobody writes to: opening it holds whoever reads. */
+async function pipeOf(name: string): Promise<string> {
+  const pipe = join(directory, name);
+  execFileSync("sh", ["-c", 'mkfifo "$0"', pipe]);
+  return pipe;
+}
 
 async function commandOf(id: string): Promise<{ readonly id: number; readonly command: string }> {
   return { id: Number(id), command: await readFile(`/proc/${id}/cmdline`, "utf8") };

@@ -76,7 +76,7 @@ describe("while Redis is away", () => {
   test("every process holds itself to its part of the limits, and money to the ledger", async () => {
     await using redis = await startRedis();
     await using house = new GateHouse(redis.url);
-    const gate = await house.open({ instances: 2 });
+    const gate = await house.open({ instances: 2, periodMs: 3_600_000 });
     await redis.stop();
     expect(await enterMany(gate, callWith({ rpm: 60, model: "other" }))).toHaveLength(3);
     house.sums.add("run1", { cost: 100 });
@@ -105,14 +105,15 @@ describe("while Redis is away", () => {
   test("nobody waits for one that is frozen longer than its time-out", async () => {
     await using redis = await startRedis();
     await using house = new GateHouse(redis.url);
-    const gate = await house.open();
+    const gate = await house.open({}, 200);
     const [admission] = await enterMany(gate, callWith(), 1);
     await redis.pause();
     const start = performance.now();
     await admitted(gate.enter(callWith()));
     admission?.report(failure(429, 60_000));
     await admission?.settle({ tokens: 1, cost: 1 });
-    expect(performance.now() - start).toBeLessThan(2_000);
+    // Whoever waited for it would do so for ever.
+    expect(performance.now() - start).toBeLessThan(10_000);
     expect((await refused(gate.enter(callWith()))).reason).toBe("cooling_down");
     await redis.resume();
   });
@@ -120,7 +121,7 @@ describe("while Redis is away", () => {
   test("what was held when it went lapses, and nothing is held twice", async () => {
     await using redis = await startRedis();
     await using house = new GateHouse(redis.url);
-    const gate = await house.open({ leaseMs: 300 });
+    const gate = await house.open({ leaseMs: 300 }, 1_500);
     const admissions = await enterMany(gate, callWith());
     await redis.pause();
     for (const admission of admissions) await admission.release();
@@ -136,28 +137,29 @@ describe("while Redis is away", () => {
 });
 
 test("what a process holds is free again soon after it was killed", async () => {
+  const LEASE_MS = 2_000;
   await using fake = await startFakeOpenAi();
   fake.script({ does: { kind: "hang" } });
   const url = await redisUrl();
   const namespace = `test-${randomUUID()}`;
-  const args = { redis: url, upstream: fake.baseUrl, namespace, loops: 8, lease: 600, maxCost: 8 };
+  const args = { redis: url, upstream: fake.baseUrl, namespace, loops: 8, lease: LEASE_MS, maxCost: 8 };
   const flat = Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const file = join(import.meta.dirname, "asking-worker.ts");
   await using worker = await startProcess(file, { args: flat, ready: /^ready$/ });
   await waitFor(() => fake.calls().length === 8, { what: "eight calls" });
   await using house = new GateHouse(url, namespace);
-  const gate = await house.open({ leaseMs: 600 });
+  const gate = await house.open({ leaseMs: LEASE_MS });
   const call = callWith({
     ...{ upstream: { ...callWith().upstream, name: "fake" }, model: "model", maxCost: 8 },
     estimate: { tokens: 1, cost: 1 },
   });
   // Longer than a lease: who is alive keeps what it holds.
-  const until = performance.now() + 1_000;
+  const until = performance.now() + 1.2 * LEASE_MS;
   await waitFor(async () => {
     expect((await refused(gate.enter(call))).reason).toBe("appetite");
     return performance.now() > until;
   });
   worker.signal("SIGKILL");
-  await waitFor(async () => (await gate.enter(call)).kind === "open", { timeoutMs: 3_000 });
+  await waitFor(async () => (await gate.enter(call)).kind === "open");
   expect(await enterMany(gate, call)).toHaveLength(7);
 });

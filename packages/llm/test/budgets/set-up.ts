@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type GuardedRedis, openGuardedRedis, waitForRedis } from "@mythic/shared/redis";
-import { redisTimeoutMs } from "@mythic/testing/redis";
+import { PATIENT_MS } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import {
   type Admission,
@@ -65,14 +65,14 @@ export class GateHouse implements AsyncDisposable {
     });
   }
 
-  async open(options: Partial<GateOptions> = {}): Promise<Gate> {
-    const commandTimeoutMs = await redisTimeoutMs(this.#url);
+  /** `commandTimeoutMs`: of Redis, for tests that freeze it. */
+  async open(options: Partial<GateOptions> = {}, commandTimeoutMs = PATIENT_MS): Promise<Gate> {
     const redis =
       this.#url === null ? null : openGuardedRedis(this.#url, { probeAfterMs: 100, commandTimeoutMs });
     if (redis !== null) {
       this.#stack.defer(() => redis.close());
       this.#connections.push(redis);
-      await waitForRedis(redis, 5_000);
+      await waitForRedis(redis, 10_000);
     }
     const gate = openGate({ redis, namespace: this.#namespace, ledger: this.sums, ...options });
     this.#stack.defer(() => gate.close());

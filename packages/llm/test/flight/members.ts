@@ -4,7 +4,10 @@ import { startProcess, type TestProcess } from "@mythic/testing/process";
 import { waitFor } from "@mythic/testing/wait";
 import { startUpstream, type Upstream } from "./upstream.ts";
 
-export const LEASE_MS = 1_000;
+/** Where a leader is to be lost: short, so that it is noticed soon, and yet longer than a busy machine keeps a process waiting. */
+export const LEASE_MS = 1_700;
+/** Where none is. */
+const LONG_LEASE_MS = 20_000;
 
 interface MemberOptions {
   readonly callers?: number;
@@ -22,7 +25,11 @@ export interface Members {
 }
 
 /** Processes that share flights through a Redis, and an upstream. They end with the stack. */
-export async function useMembers(stack: AsyncDisposableStack, redis: string): Promise<Members> {
+export async function useMembers(
+  stack: AsyncDisposableStack,
+  redis: string,
+  leaseMs = LONG_LEASE_MS,
+): Promise<Members> {
   const upstream = stack.use(await startUpstream());
   const namespace = `test-${randomUUID()}`;
   const file = join(import.meta.dirname, "member-main.ts");
@@ -31,7 +38,7 @@ export async function useMembers(stack: AsyncDisposableStack, redis: string): Pr
       REDIS: redis,
       UPSTREAM: upstream.url,
       NAMESPACE: namespace,
-      LEASE_MS: String(LEASE_MS),
+      LEASE_MS: String(leaseMs),
       CALLERS: String(callers),
       LEAVE_AT: leaveAt,
     };

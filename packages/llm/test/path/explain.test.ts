@@ -30,7 +30,7 @@ describe.each([
         said = await member.answers.explain(request, policy, "user:ada");
         return said.cause === cause && said;
       },
-      { timeoutMs: 2_000, what: `"${cause}"` },
+      { what: `"${cause}"` },
     ).catch((error: unknown) => {
       throw new Error(`It was said: ${JSON.stringify(said)}`, { cause: error });
     });

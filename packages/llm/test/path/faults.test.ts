@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { startRedis, type TestRedis } from "@mythic/testing/redis";
+import { PATIENT_MS, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { Redis } from "ioredis";
 import type { Completed } from "../../src/answers/answer.ts";
@@ -10,7 +10,7 @@ import { type House, type Member, useHouses } from "./set-up.ts";
 
 /** Nobody waits longer for a Redis than this, in milliseconds: its time-out, what a lease takes, and a slow machine. */
 const PATIENCE_MS = 5_000;
-const LEASE_MS = 1_000;
+const LEASE_MS = 1_500;
 
 describe("Redis", () => {
   let server: TestRedis;
@@ -43,14 +43,15 @@ describe("Redis", () => {
   const fill = async () => await command("CONFIG", "SET", "maxmemory", "1");
   const empty = async () => await command("CONFIG", "SET", "maxmemory", "0");
 
-  async function openThree(): Promise<readonly [Member, Member, Member]> {
-    const open = async () => await house.open({ leaseMs: LEASE_MS });
+  /** `commandTimeoutMs`: where it matters that Redis is used until it is hurt. */
+  async function openThree(commandTimeoutMs = 200): Promise<readonly [Member, Member, Member]> {
+    const open = async () => await house.open({ leaseMs: LEASE_MS, commandTimeoutMs });
     return [await open(), await open(), await open()];
   }
 
   /** Three processes in mid-stream: the first leads, the last has two callers. */
-  async function midStream(): Promise<readonly [Seen, ...Seen[]]> {
-    const [one, two, three] = await openThree();
+  async function midStream(commandTimeoutMs = 1_000): Promise<readonly [Seen, ...Seen[]]> {
+    const [one, two, three] = await openThree(commandTimeoutMs);
     house.fake.script({ times: 1, chunkMs: 250 });
     const leader = new Seen(stream(one));
     await waitFor(() => leader.text.length > 0);
@@ -161,7 +162,7 @@ describe("Redis", () => {
   });
 
   test("that is wiped in mid-stream costs one call more in all, and everybody gets the same", async () => {
-    const all = await midStream();
+    const all = await midStream(PATIENT_MS);
     await server.wipe();
     await Promise.all(all.map(({ done }) => done));
     for (const { completed, error } of all) {
@@ -189,8 +190,8 @@ describe("Redis", () => {
   });
 
   test("that is wiped while a step waits for another's answer lets it ask when that has come", async () => {
-    const [one, two] = await openThree();
-    house.fake.script({ latencyMs: 400 });
+    const [one, two] = await openThree(PATIENT_MS);
+    house.fake.script({ latencyMs: 1_500 });
     const first = ask(one, { caller: stepCaller() });
     await waitFor(() => house.fake.calls().length === 1);
     const busy = await failureOf(ask(two, { caller: stepCaller() }));
@@ -212,7 +213,7 @@ describe.each([
   let member: Member;
   beforeEach(async () => {
     house = await houses.build();
-    member = await house.open({ leaseMs: LEASE_MS });
+    member = await house.open();
   });
 
   const rows = () => [...house.ledger.rows.values()];
@@ -245,7 +246,7 @@ describe.each([
     });
 
     test("between answer and ledger for good gives nobody an answer that the books know nothing of", async () => {
-      house.fake.script({ latencyMs: 100 });
+      house.fake.script({ latencyMs: 500 });
       house.ledger.failingSettlements = 4;
       const outcomes = await Promise.allSettled([ask(member), ask(member), ask(member)]);
       for (const outcome of outcomes) {
@@ -280,7 +281,7 @@ describe.each([
 
   describe("an upstream", () => {
     test("that cuts its stream is asked once, fails all who read it, and may have been paid", async () => {
-      const rule = house.fake.script({ latencyMs: 200, does: { kind: "cut", after: 900 } });
+      const rule = house.fake.script({ latencyMs: 500, does: { kind: "cut", after: 900 } });
       const all = [1, 2, 3].map(() => new Seen(stream(member)));
       await Promise.all(all.map(({ done }) => done));
       for (const { error, text, completed } of all) {
@@ -300,7 +301,7 @@ describe.each([
       ["a streamed", 0],
       ["a plain", 40],
     ])("that trickles %s answer is given up in time, hung up on, and not remembered", async (kind, after) => {
-      const hasty = await house.open({ timeoutMs: 400 });
+      const hasty = await house.open({ timeoutMs: 1_000 });
       const rule = house.fake.script({
         does: { kind: "trickle", after: after === 0 ? 900 : after, everyMs: 20 },
       });
@@ -319,7 +320,7 @@ describe.each([
 
     test("that answers 200 with something else fails all who wait, once, and may have been paid", async () => {
       const rule = house.fake.script({
-        latencyMs: 200,
+        latencyMs: 500,
         does: { kind: "garbage", body: "<html>Sign in</html>" },
       });
       const all = await Promise.all([codeOf(ask(member)), codeOf(ask(member)), codeOf(ask(member))]);

@@ -86,7 +86,7 @@ describe.each([
 
     test("is not touched by those who follow", async () => {
       const member = await house.open({ userLimits });
-      house.fake.script({ latencyMs: 100 });
+      house.fake.script({ latencyMs: 500 });
       const all = await Promise.all(
         Array.from({ length: 20 }, async () => await ask(member, { request: sized(1) })),
       );

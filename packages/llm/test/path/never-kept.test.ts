@@ -214,7 +214,7 @@ describe.each([
   });
 
   test("never kept: a call that its time-out ended", async () => {
-    const hasty = await house.open({ timeoutMs: 150 });
+    const hasty = await house.open({ timeoutMs: 1_000 });
     house.fake.script({ times: 1, does: { kind: "hang" } });
     expect(await codeOf(ask(hasty))).toBe("model_timeout");
     expect((await ask(hasty)).source).toBe("leader");

@@ -32,6 +32,8 @@ interface MemberOptions
   readonly aliases?: ReadonlyMap<string, readonly string[]>;
   /** False: answers are kept in the ledger alone. */
   readonly keeps?: boolean;
+  /** Of Redis. Unless told patient with the one that all share, and as in production with one of the test's own. */
+  readonly commandTimeoutMs?: number;
 }
 
 /** An endpoint and a ledger with processes in front of them, and a clock of their own. */
@@ -82,8 +84,12 @@ async function buildHouse(stack: AsyncDisposableStack, url: string | null): Prom
   ledger.now = new Date();
 
   async function open(options: MemberOptions = {}): Promise<Member> {
-    const { aliases = new Map(), keeps = true, ...rest } = options;
-    const commandTimeoutMs = await redisTimeoutMs(url);
+    const {
+      aliases = new Map(),
+      keeps = true,
+      commandTimeoutMs = await redisTimeoutMs(url),
+      ...rest
+    } = options;
     const redis = url === null ? null : openGuardedRedis(url, { probeAfterMs: 200, commandTimeoutMs });
     if (redis !== null) {
       stack.defer(() => redis.close());

@@ -122,7 +122,7 @@ describe.each([
   });
 
   test("those who ask at the same time follow one leader, and cost nothing", async () => {
-    house.fake.script({ latencyMs: 300 });
+    house.fake.script({ latencyMs: 600 });
     const members = [await house.open(), await house.open()];
     const asking = members.flatMap((member) => [ask(member), ask(member), ask(member)]);
     // Without Redis each member is a process of its own that shares with nobody.
@@ -156,7 +156,7 @@ describe.each([
     expect(house.fake.calls()).toHaveLength(1);
 
     const request = requestFor({ seed: 1 });
-    house.fake.script({ latencyMs: 300 });
+    house.fake.script({ latencyMs: 600 });
     const first = ask(member, { request });
     await waitFor(() => house.fake.calls().length === 2);
     const second = new Seen(stream(member, { request }));
@@ -167,7 +167,7 @@ describe.each([
 
   test("a step that would only wait is told to come back when it is worth it", async () => {
     const member = await house.open();
-    house.fake.script({ latencyMs: 200 });
+    house.fake.script({ latencyMs: 1_000 });
     const first = ask(member, { caller: stepCaller() });
     await waitFor(() => house.fake.calls().length === 1);
     const { signal } = new AbortController();

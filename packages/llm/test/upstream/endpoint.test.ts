@@ -68,7 +68,7 @@ describe.each([false, true])("a call (streamed: %p)", (streamed) => {
 
   test("whose answer trickles in for ever ends with its time", async () => {
     script({ does: { kind: "trickle", after: 20, everyMs: 10 } });
-    const result = await ask({ ...options(), timeoutMs: 200 });
+    const result = await ask({ ...options(), timeoutMs: 1_000 });
     expect(failed(result)).toEqual({ code: "model_timeout", mayBePaid: true });
     await waitFor(() => fake.calls()[0]?.outcome === "aborted");
   });
@@ -126,15 +126,15 @@ describe("a streamed call", () => {
   test("that goes silent in its midst ends long before its time, though comments keep the connection open", async () => {
     script({ does: { kind: "trickle", after: 700, everyMs: 5 } });
     let chunks = 0;
-    const result = await ask({ idleMs: 100, timeoutMs: 60_000, onChunk: () => (chunks += 1) });
+    const result = await ask({ idleMs: 1_000, timeoutMs: 60_000, onChunk: () => (chunks += 1) });
     expect(failed(result)).toEqual({ code: "model_timeout", mayBePaid: true });
     expect(chunks).toBeGreaterThan(0);
-    expect(result.latencyMs).toBeLessThan(5_000);
+    expect(result.latencyMs).toBeLessThan(20_000);
   });
 
   test("that is slow but goes on is waited for", async () => {
     script({ chunkMs: 40 });
-    expect(await ask({ idleMs: 2_000, onChunk: () => undefined })).toMatchObject({ kind: "answered" });
+    expect(await ask({ idleMs: 5_000, onChunk: () => undefined })).toMatchObject({ kind: "answered" });
   });
 
   test("is whole once its end was said, even if the connection breaks before the counts", async () => {

@@ -60,7 +60,7 @@ test("tokens are a quarter of Latin letters, half of other letters and all of Ch
 test("a text of one letter ten million times is estimated at once", () => {
   const start = performance.now();
   expect(estimateTokens("a".repeat(10_000_000))).toBe(2_500_000);
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(performance.now() - start).toBeLessThan(5_000);
 });
 
 describe("a call is charged", () => {

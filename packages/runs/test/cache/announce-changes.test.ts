@@ -10,7 +10,7 @@ import { type CachingProcess, openFreshStore, openProcesses } from "./processes.
 const PAGE = { limit: 20, after: null };
 const USER = "ada";
 /** Far below every TTL: what is seen within it was told. */
-const TOLD_MS = 2_000;
+const TOLD_MS = 10_000;
 
 const SETUPS = [
   { where: "the process itself, without Redis", url: null, count: 1 },

@@ -30,7 +30,7 @@ describe("the wake-ups of BullMQ, in particular", () => {
   test("a configured Redis opens them", async () => {
     await using wakeUps = await openWakeUps({ queueRedisUrl: server.url });
     expect(wakeUps.kind).toBe("bullmq");
-    expect(wakeUps.capacity()).toBe(500);
+    await waitFor(() => wakeUps.capacity() === 500);
   });
 
   test("the queue shows names for people and holds ids only", async () => {

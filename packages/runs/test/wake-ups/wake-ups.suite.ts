@@ -182,7 +182,7 @@ function describeDelivery(open: () => Promise<WakeUps>): void {
   test("wants wake-ups while someone listens", async () => {
     await using wakeUps = await open();
     wakeUps.listen(async () => DONE, 2);
-    expect(wakeUps.capacity()).toBeGreaterThan(0);
+    await waitFor(() => wakeUps.capacity() > 0);
   });
 }
 
@@ -245,7 +245,7 @@ function describeClosing(open: () => Promise<WakeUps>): void {
     expect(wakeUps.capacity()).toBe(0);
     letGo();
     const { ms } = await timed(async () => await closing);
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(10_000);
     await expect(wakeUps.wake([wakeUp("late")])).rejects.toThrow("closed");
     await expect(wakeUps.wasWiped()).resolves.toBe(false);
   });

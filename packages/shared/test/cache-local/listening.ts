@@ -5,8 +5,8 @@ import type { CoherenceFeed, CoherenceListener, CoherenceState } from "../../src
 import { openCoherenceFeed } from "../../src/cache/local/open-coherence-feed.ts";
 
 export const PREFIX = "test:c:";
-/** Short, so that a missed heartbeat is noticed soon. */
-export const HEARTBEAT_MS = 200;
+/** Short, so that a missed heartbeat is noticed soon, and yet two of them longer than a busy machine keeps a process waiting. */
+export const HEARTBEAT_MS = 500;
 
 /** A feed with all that was heard from it. */
 export interface Listening extends AsyncDisposable {
@@ -34,7 +34,7 @@ export interface ListenOptions extends Partial<CoherenceListener> {
 /** Listens to a server. What is heard is passed on to whoever asks for it, too. */
 export function listen(address: RedisAddress, options: ListenOptions = {}): Listening {
   const { clock = () => performance.now(), invalidated, flushed } = options;
-  const redis = openGuardedRedis(address, { probeAfterMs: 200 });
+  const redis = openGuardedRedis(address, { probeAfterMs: 200, commandTimeoutMs: 1_000 });
   const keys: string[] = [];
   const states: CoherenceState[] = [];
   const errors: Error[] = [];

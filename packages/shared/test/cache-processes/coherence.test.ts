@@ -87,7 +87,7 @@ describe("what happens to a value in Redis itself reaches the memory of processe
   });
 
   test("its end before the time that it was stored with", async () => {
-    await crew.stranger.pexpire(keyOf(id), 300);
+    await crew.stranger.pexpire(keyOf(id), 2_000);
     await holds(other, id, "old");
     await letsGo(other, id);
     expect(await crew.stranger.exists(keyOf(id))).toBe(0);
@@ -127,7 +127,7 @@ describe("a process that slept through its lease", () => {
   let awake: Member;
 
   beforeAll(async () => {
-    sleepy = await gather({ size: 2, leaseMs: 600, heartbeatMs: HEARTBEAT_MS });
+    sleepy = await gather({ size: 2, leaseMs: 1_000, heartbeatMs: HEARTBEAT_MS });
     [sleeper, awake] = sleepy.members as [Member, Member];
   });
   afterAll(async () => {

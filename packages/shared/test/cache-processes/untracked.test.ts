@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { openCache } from "@mythic/shared/cache";
 import { openGuardedRedis } from "@mythic/shared/redis";
-import { startRedis, type TestRedis } from "@mythic/testing/redis";
+import { PATIENT_MS, startRedis, type TestRedis } from "@mythic/testing/redis";
 import { waitFor } from "@mythic/testing/wait";
 import { Redis } from "ioredis";
 import { invalidateNote, NAMESPACE, noteFamily, USER, type Way } from "./notes-child.ts";
@@ -21,7 +21,9 @@ describe("where tracking is forbidden, two caches with connections of their own"
   let count = 0;
 
   async function open(server: TestRedis) {
-    const redis = openGuardedRedis(server.url.replace("redis://", "redis://untracked:word@"));
+    const redis = openGuardedRedis(server.url.replace("redis://", "redis://untracked:word@"), {
+      commandTimeoutMs: PATIENT_MS,
+    });
     stack.defer(() => redis.close());
     const cache = openCache({ namespace: NAMESPACE, families: { notes: noteFamily() }, redis });
     stack.defer(() => cache.close());

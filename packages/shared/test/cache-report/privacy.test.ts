@@ -58,7 +58,7 @@ function keepEvents(): string[] {
 
 async function open(local: { readonly maxBytes: number }) {
   const server = stack.use(await startRedis());
-  const redis = openGuardedRedis(server.url);
+  const redis = openGuardedRedis(server.url, { commandTimeoutMs: 1_000 });
   stack.defer(() => redis.close());
   const { lines, log } = keepLines();
   const cache = openCache({ namespace: "test", families, redis, log, local });

@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 async function connect(url: string): Promise<GuardedRedis> {
-  const guarded = openGuardedRedis(url, { probeAfterMs: 100 });
+  const guarded = openGuardedRedis(url, { probeAfterMs: 100, commandTimeoutMs: 1_000 });
   stack.defer(() => guarded.close());
   await waitFor(() => guarded.breaker.state === "closed");
   return guarded;

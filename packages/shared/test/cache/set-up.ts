@@ -52,7 +52,9 @@ export function useSetUp({ redis, hasLocal, turn, isUsableAfterTurn = true }: Se
     const { url } = server ?? suite.use(await startRedisCluster());
     if (redis === "untracked") await forbidTracking(url);
     const address = redis === "untracked" ? url.replace("//", `//${UNTRACKED}:secret@`) : url;
-    guard = openGuardedRedis(address, turn ? {} : { commandTimeoutMs: PATIENT_MS });
+    // Of one that freezes in mid-suite somebody waits for the time-out.
+    const commandTimeoutMs = isUsableAfterTurn ? PATIENT_MS : 1_500;
+    guard = openGuardedRedis(address, { commandTimeoutMs });
     suite.defer(() => guard?.close());
   });
   afterEach(async () => {

@@ -43,7 +43,8 @@ describe.each(["Redis", "this process"])("waiting for limits in %s", (place) => 
     expect(decisions.every(({ allowed }) => allowed)).toBe(true);
     // Ten at once, fifteen after 20 ms each.
     expect(performance.now() - before).toBeGreaterThanOrEqual(295);
-    expect(performance.now() - before).toBeLessThan(1_500);
+    // One a period would take fifteen seconds.
+    expect(performance.now() - before).toBeLessThan(6_000);
   });
 
   test("lets through in the order of arrival, small or large", async () => {
@@ -63,7 +64,8 @@ describe.each(["Redis", "this process"])("waiting for limits in %s", (place) => 
     const before = performance.now();
     const { allowed } = await limiter.wait([{ ...BRISK, cost: 30 }]);
     expect(allowed).toBe(true);
-    expect(performance.now() - before).toBeLessThan(4_000);
+    // The crowd never ends.
+    expect(performance.now() - before).toBeLessThan(15_000);
     stop.abort();
     await crowding;
   });
@@ -92,7 +94,8 @@ describe.each(["Redis", "this process"])("waiting for limits in %s", (place) => 
     const waiting = limiter.wait([{ ...SLOW, cost: 4 }]);
     await held.settle({ slow: 6 });
     expect(await waiting).toMatchObject({ allowed: true });
-    expect(performance.now() - before).toBeLessThan(500);
+    // By its timer it would look again in minutes.
+    expect(performance.now() - before).toBeLessThan(10_000);
   });
 
   test("gives something that can be settled and released", async () => {
@@ -102,7 +105,7 @@ describe.each(["Redis", "this process"])("waiting for limits in %s", (place) => 
   });
 
   test("waits for several limits until all of them allow it, and takes of all or none", async () => {
-    const tight: Limit = { name: "tight", key: "reader", limit: 5, periodMs: 500, burst: 0 };
+    const tight: Limit = { name: "tight", key: "reader", limit: 5, periodMs: 6_000, burst: 0 };
     await limiter.limit([tight]);
     const waiting = limiter.wait([SLOW, tight]);
     expect((await limiter.peek([SLOW])).limits).toMatchObject([{ remaining: 10 }]);

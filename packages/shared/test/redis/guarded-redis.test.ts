@@ -15,9 +15,10 @@ import { type RedisOptions, startRedis, type TestRedis } from "@mythic/testing/r
 import { waitFor } from "@mythic/testing/wait";
 import type { Redis } from "ioredis";
 
-const TIMEOUT_MS = 200;
-/** What a timer and everything before it in the event loop may be late by, on a busy machine. */
-const LATENESS_MS = 150;
+/** Patient: a Redis that is only slow, as the machine is busy, is not what most of this is about. */
+const TIMEOUT_MS = 20_000;
+/** Far less than the time-out, and what anything that does not wait takes, on a busy machine. */
+const AT_ONCE_MS = 5_000;
 const PROBE_AFTER_MS = 300;
 
 let stack: AsyncDisposableStack;
@@ -29,7 +30,10 @@ afterEach(() => stack.disposeAsync());
 const start = async (options?: RedisOptions): Promise<TestRedis> => stack.use(await startRedis(options));
 
 async function open(url: string, options: GuardOptions = {}) {
-  const redis = openGuardedRedis(url, { probeAfterMs: PROBE_AFTER_MS, ...options });
+  const redis = openGuardedRedis(url, {
+    ...{ probeAfterMs: PROBE_AFTER_MS, commandTimeoutMs: TIMEOUT_MS },
+    ...options,
+  });
   stack.defer(() => redis.close());
   const states: BreakerState[] = [];
   redis.breaker.onChange((state) => states.push(state));
@@ -38,7 +42,7 @@ async function open(url: string, options: GuardOptions = {}) {
 
 async function openReady(url: string, options: GuardOptions = {}) {
   const opened = await open(url, options);
-  expect(await waitForRedis(opened.redis, 5_000)).toBe(true);
+  expect(await waitForRedis(opened.redis, 10_000)).toBe(true);
   opened.states.length = 0;
   return opened;
 }
@@ -91,7 +95,7 @@ describe("guarded Redis", () => {
     await expect(redis.run(get)).rejects.toBeInstanceOf(RedisUnavailable);
     expect(await waitForRedis(redis, 50)).toBe(false);
     await server.start();
-    expect(await waitForRedis(redis, 5_000)).toBe(true);
+    expect(await waitForRedis(redis, 10_000)).toBe(true);
     expect(states).toEqual(["half-open", "closed"]);
     expect(await redis.run(get)).toBeNull();
   });
@@ -103,11 +107,11 @@ describe("guarded Redis", () => {
     await server.stop();
     const { ms, error } = await waiting;
     expect(error).toBeInstanceOf(RedisError);
-    expect(ms).toBeLessThan(TIMEOUT_MS + LATENESS_MS);
+    expect(ms).toBeLessThan(AT_ONCE_MS);
     await waitFor(() => redis.breaker.state === "open");
     const later = await timed(() => redis.run(get));
     expect(later.error).toBeInstanceOf(RedisUnavailable);
-    expect(later.ms).toBeLessThan(10);
+    expect(later.ms).toBeLessThan(AT_ONCE_MS);
     await waitFor(() => redis.breaker.snapshot().lastError?.includes("ECONNREFUSED"));
     await server.start();
     await waitFor(() => isClosed(redis));
@@ -202,9 +206,9 @@ describe("guarded Redis", () => {
   });
 
   test("is not to blame when our own event loop was late, and the answer is not lost", async () => {
-    const { redis, states } = await openReady((await start()).url);
+    const { redis, states } = await openReady((await start()).url, { commandTimeoutMs: 600 });
     const reply = redis.run(get);
-    blockFor(400);
+    blockFor(900);
     await expect(reply).resolves.toBeNull();
     // Of two round trips the second begins when the time is over.
     const two = timed(() =>
@@ -213,7 +217,7 @@ describe("guarded Redis", () => {
         return await connection.get("key");
       }),
     );
-    blockFor(400);
+    blockFor(900);
     await two;
     expect(states).toEqual([]);
     expect(redis.breaker.snapshot()).toMatchObject({ state: "closed", timeouts: 0, lastError: null });
@@ -244,12 +248,12 @@ describe("guarded Redis", () => {
 
   test("opens after three errors in a row that say that it cannot serve", async () => {
     const server = await start();
-    const { redis } = await openReady(server.url, { commandTimeoutMs: 5_000 });
+    const { redis } = await openReady(server.url);
     const { redis: other } = await openReady(server.url);
     await other.run((connection) => connection.config("SET", "busy-reply-threshold", "10"));
     const script =
       "local function now() local t = redis.call('TIME') return t[1] * 1e6 + t[2] end " +
-      "local stop = now() + 8e5 while now() < stop do end";
+      "local stop = now() + 2e7 while now() < stop do end";
     const busy = timed(() => redis.run((connection) => connection.eval(script, 0)));
     await waitFor(async () => {
       await timed(() => other.run(get));
@@ -261,6 +265,7 @@ describe("guarded Redis", () => {
       timeouts: 0,
       lastError: expect.stringContaining("BUSY"),
     });
+    await other.connection.call("SCRIPT", "KILL");
     await busy;
     await waitFor(() => isClosed(other));
   });
@@ -272,7 +277,7 @@ describe("guarded Redis", () => {
     await expect(redis.run(get)).rejects.toBeInstanceOf(RedisUnavailable);
     const { redis: frozen } = await openReady(server.url);
     await server.pause();
-    expect((await timed(() => frozen.close())).ms).toBeLessThan(1_500);
+    expect((await timed(() => frozen.close())).ms).toBeLessThan(AT_ONCE_MS);
     await expect(frozen.run(get)).rejects.toBeInstanceOf(RedisError);
   });
 });

@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(() => stack.disposeAsync());
 
 async function openReady(url: string): Promise<GuardedRedis> {
-  const redis = openGuardedRedis(url, { probeAfterMs: 300 });
+  const redis = openGuardedRedis(url, { probeAfterMs: 300, commandTimeoutMs: 1_500 });
   stack.defer(() => redis.close());
   expect(await waitForRedis(redis, 5_000)).toBe(true);
   return redis;

@@ -45,9 +45,11 @@ async function startTls() {
 test("rediss: speaks TLS as the user that the address names", async () => {
   const { port, trust } = await startTls();
   await trust();
-  const redis = openGuardedRedis(`rediss://reader:p%40ss@localhost:${port}`);
+  const redis = openGuardedRedis(`rediss://reader:p%40ss@localhost:${port}`, {
+    commandTimeoutMs: 5_000,
+  });
   stack.defer(() => redis.close());
-  expect(await waitForRedis(redis, 5_000)).toBe(true);
+  expect(await waitForRedis(redis, 10_000)).toBe(true);
   expect(await redis.run((connection) => connection.call("ACL", "WHOAMI"))).toBe("reader");
 });
 
