@@ -50,17 +50,19 @@ function createExpress({ services, queue, boardWrite }: AppOptions): Express {
   app.set("query parser", "simple");
   app.set("trust proxy", false);
 
+  const haveHost: RequestHandler = (request, _response, next) => {
+    requireHost(request);
+    next();
+  };
+  // First, as all others would be looked at before it for each call that is passed on.
+  app.use(OPENAI_PATH, haveHost, createOpenAi(services));
   for (const route of ROUTES) {
     app[route.method](route.path, (request, response) =>
       answerRoute(services, { request, response, route, path: request.params, query: request.query }),
     );
   }
-  app.use((request, _response, next) => {
-    requireHost(request);
-    next();
-  });
+  app.use(haveHost);
   for (const [path, allowed] of allowedMethods()) app.all(path, refuseMethod(allowed));
-  app.use(OPENAI_PATH, createOpenAi(services));
   app.use(BOARD_PATH, createBoard({ services, queue, write: boardWrite }));
   app.use(() => {
     throw new Problem("not_found", "There is nothing at this address.");

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { waitFor } from "@mythic/testing/wait";
 import { zodResponseFormat } from "openai/helpers/zod";
 import type { ChatCompletionMessageParam, ChatCompletionTool } from "openai/resources/chat/completions";
 import { z } from "zod";
@@ -173,6 +174,8 @@ describe.each(SET_UPS)("tools over %s", (setUp) => {
     answering.fake.script({ latencyMs: 600, does: calling });
     const client = await answering.client();
     const asking = ask(client, "How is the weather?", { tools: TOOLS });
+    // What is scripted is no stream, so one who wants none has to lead.
+    await waitFor(() => answering.fake.calls().length > 0);
     const [plain, other, streamed] = await Promise.all([
       asking,
       ask(client, "How is the weather?", { tools: TOOLS }),

@@ -83,8 +83,8 @@ describe("a leader that is killed", () => {
     const [leader, ...followers] = await startLed(2);
     leader.signal("SIGKILL");
     await upstream.at(1);
-    const [second] = followers.filter(({ lines }) => lines.includes("note led"));
-    second?.signal("SIGKILL");
+    const second = await waitFor(() => followers.find(({ lines }) => lines.includes("note led")));
+    second.signal("SIGKILL");
     const third = await upstream.at(2);
     third.chunk("x");
     third.end();
@@ -154,13 +154,16 @@ describe("a leader that was frozen past its lease and wakes up", () => {
 
 test("a leader's process whose callers have left goes on for those in another process", async () => {
   const { upstream, startLed } = members;
-  const [leader, follower] = await startLed(1, { leaveAt: "a" });
+  const [leader, follower] = await startLed(1, { leaveAt: "ab" });
+  if (follower === undefined) throw new Error("There is no follower.");
   const call = await upstream.at(0);
   call.chunk("a");
-  await leader.line(/^0 left$/);
+  await untilRead(follower, "a");
   call.chunk("b");
+  await leader.line(/^0 left$/);
+  call.chunk("c");
   call.end();
-  expect(follower && (await endsOf(follower))).toEqual(["follower ab"]);
+  expect(await endsOf(follower)).toEqual(["follower abc"]);
   expect(upstream.calls.length).toBe(1);
 });
 
