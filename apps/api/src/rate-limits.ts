@@ -44,7 +44,7 @@ export class RateLimits {
     const policy = this.#policies[name];
     if (policy === null) return null;
     const { limit, periodMs } = policy;
-    const { [name]: chunk = 0 } = CHUNKS;
-    return { name, key: user, limit, periodMs, chunk, ...(name === "reads" ? { whenDown: "open" } : {}) };
+    const chunk = CHUNKS[name] ?? 0;
+    return { name, key: user, limit, periodMs, chunk, whenDown: name === "reads" ? "open" : "local" };
   }
 }
