@@ -2,12 +2,12 @@ import { Agent, type Dispatcher } from "undici";
 
 /** The response goes on and on. */
 export class ResponseTooLargeError extends Error {
-  override name = "ResponseTooLargeError";
+  override readonly name = "ResponseTooLargeError";
 }
 
-/** Of a response that is wanted whole; the largest models answer with some 0.5 MB. */
-const MOST_RESPONSE_BYTES = 16_000_000;
-/** Of one that is read as it comes; a stream brings some 300 bytes with each word. */
+/** Bytes. The longest answers that models can give have a few hundred thousand. */
+const MOST_RESPONSE_BYTES = 8_000_000;
+/** A stream has some 300 bytes of framing for each token, and the longest answers 128,000 tokens. */
 const MOST_STREAM_BYTES = 64_000_000;
 
 /** Without time-outs of its own: Patience knows when a call has taken too long, and Node's five minutes are fewer than flex may need. */
@@ -100,7 +100,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
     // Comes with every resumption.
     if (piece.length === 0) return;
-    const most = this.#stream === null ? MOST_RESPONSE_BYTES : MOST_STREAM_BYTES;
+    const isEvents = this.#head?.headers.get("content-type")?.startsWith("text/event-stream") === true;
+    const most = isEvents ? MOST_STREAM_BYTES : MOST_RESPONSE_BYTES;
     this.#bytes += piece.length;
     if (this.#bytes > most) {
       controller.abort(new ResponseTooLargeError(`More than ${most} bytes came back.`));

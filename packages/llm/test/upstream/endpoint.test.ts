@@ -111,6 +111,13 @@ describe.each([false, true])("a call (streamed: %p)", (streamed) => {
   });
 });
 
+test("a plain call is given up when its response is longer than any answer", async () => {
+  const message = { role: "assistant", content: "x".repeat(8_000_000) };
+  const body = JSON.stringify({ choices: [{ index: 0, message, finish_reason: "stop" }] });
+  script({ does: { kind: "garbage", body, contentType: "application/json" } });
+  expect(failed(await ask({}))).toEqual({ code: "model_invalid_answer", mayBePaid: true });
+});
+
 describe("a streamed call", () => {
   test("passes chunks on as they come, not when all are there", async () => {
     script({ chunkMs: 20 });
