@@ -123,9 +123,11 @@ export class Database implements AsyncDisposable {
   }
 
   async #writeAll(): Promise<void> {
-    // Whatever else came with the same turn of the event loop writes too.
-    await immediate();
-    while (this.#waiting.length > 0) await this.#writeTogether(this.#waiting.splice(0, MOST_TOGETHER));
+    do {
+      await this.#writeTogether(this.#waiting.splice(0, MOST_TOGETHER));
+      // Whatever else comes with the same turn of the event loop writes together.
+      await immediate();
+    } while (this.#waiting.length > 0);
     this.#writing = null;
   }
 
