@@ -11,6 +11,8 @@ const RETRY_BASE_MS = 4;
 const RETRY_CAP_MS = 64;
 /** Of writes that share a transaction, as the event loop stands still for as long as it takes. */
 const MOST_TOGETHER = 64;
+/** After this many writes that had waited for company in vain, the next is made at once. */
+const ALONE_AT_ONCE = 8;
 /** The write-ahead log is cut back to this once it was copied into the file. */
 const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024;
 
@@ -78,6 +80,8 @@ export class Database implements AsyncDisposable {
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
   readonly #waiting: Waiting[] = [];
+  /** Writes since the last that shared a transaction. */
+  #alone = ALONE_AT_ONCE;
   #writing: Promise<void> | null = null;
 
   private constructor(database: DatabaseSync) {
@@ -123,9 +127,12 @@ export class Database implements AsyncDisposable {
   }
 
   async #writeAll(): Promise<void> {
+    // What else comes with the same turn of the event loop writes too, where there lately was something.
+    if (this.#alone < ALONE_AT_ONCE) await immediate();
     do {
-      await this.#writeTogether(this.#waiting.splice(0, MOST_TOGETHER));
-      // Whatever else comes with the same turn of the event loop writes together.
+      const writes = this.#waiting.splice(0, MOST_TOGETHER);
+      this.#alone = writes.length === 1 ? this.#alone + 1 : 0;
+      await this.#writeTogether(writes);
       await immediate();
     } while (this.#waiting.length > 0);
     this.#writing = null;
