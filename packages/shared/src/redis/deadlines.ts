@@ -3,13 +3,15 @@ type Reject = (error: Error) => void;
 /** Those who began to wait in the same stretch of time. */
 export class Round {
   readonly #waiting: (Reject | null)[] = [];
+  #present = 0;
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#present === 0;
   }
 
   /** Gives a place, by which to leave. */
   enter(reject: Reject): number {
+    this.#present += 1;
     return this.#waiting.push(reject) - 1;
   }
 
@@ -17,6 +19,7 @@ export class Round {
   leave(place: number): boolean {
     if (this.#waiting[place] === null) return false;
     this.#waiting[place] = null;
+    this.#present -= 1;
     return true;
   }
 
