@@ -10,7 +10,7 @@ import {
   wholeNumber,
 } from "@mythic/runs/settings";
 import { z } from "zod";
-import { NO_POLICIES, POLICIES, policiesSchema } from "./policies.ts";
+import { POLICIES, policiesSchema } from "./policies.ts";
 import { MAX_BOOK_BYTES, MAX_USER_BYTES } from "./upload-limits.ts";
 
 /** Everything the API reads from its environment. */
@@ -48,21 +48,18 @@ export type ApiConfig = ReturnType<typeof readApiConfig>;
 /** @throws SettingsError or ConfigurationError naming every variable that cannot be used */
 export function readApiConfig(environment: Environment) {
   const settings = readSettings(apiSettings, environment);
-  const cache = cacheConfigOf(settings);
-  const policies = settings.RATE_LIMITS ?? POLICIES;
   return {
     host: settings.HOST,
     port: settings.PORT,
     mongodbUrl: settings.MONGODB_URL ?? null,
     dataDir: settings.MYTHIC_DATA_DIR,
     queueRedisUrl: redisUrlOf(settings, "queue"),
-    cache,
+    cache: cacheConfigOf(settings),
     answers: answersConfigOf(settings),
     boardWrite: settings.MYTHIC_BOARD_WRITE,
     maxBookBytes: settings.MAX_BOOK_BYTES,
     maxUserBytes: settings.MAX_USER_BYTES,
-    // Without the cache nothing but guessing is limited, so that it can be seen what the two cost together.
-    policies: cache.isOn ? policies : { ...NO_POLICIES, logins: policies.logins },
+    policies: settings.RATE_LIMITS ?? POLICIES,
     instances: settings.RATE_LIMIT_INSTANCES,
     slowRequestMs: settings.SLOW_REQUEST_MS,
     sessionTtlSeconds: settings.REDIS_SESSION_TTL,

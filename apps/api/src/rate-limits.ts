@@ -4,8 +4,12 @@ import { Problem } from "./errors.ts";
 import type { Policies, PolicyName } from "./policies.ts";
 import type { RequestRecord } from "./request-record.ts";
 
-/** What a process takes of a user's at once from Redis, so that most requests need no way there: a sixtieth of a minute's, as a rule. */
-const CHUNKS: Partial<Record<PolicyName, number>> = { reads: 20, completions: 10 };
+/** A process takes so much of a limit at once from Redis, so that most requests need no way there. */
+const CHUNK_SHARE = 1 / 60;
+/** Of what a process took, what it does not spend is lost to the others for a period. */
+const MOST_AT_ONCE = 100;
+/** Those of which there are so many that it matters. */
+const CHUNKED: ReadonlySet<PolicyName> = new Set(["reads", "completions"]);
 
 /** Holds users to what the policies allow them. */
 export class RateLimits {
@@ -44,7 +48,7 @@ export class RateLimits {
     const policy = this.#policies[name];
     if (policy === null) return null;
     const { limit, periodMs } = policy;
-    const chunk = CHUNKS[name] ?? 0;
+    const chunk = CHUNKED.has(name) ? Math.min(Math.floor(limit * CHUNK_SHARE), MOST_AT_ONCE) : 0;
     return { name, key: user, limit, periodMs, chunk, whenDown: name === "reads" ? "open" : "local" };
   }
 }

@@ -3,7 +3,7 @@ import { redisUrlOf, wholeNumber } from "../settings.ts";
 
 /** What API, worker and CLI read about the cache. Processes that share a store have to read the same. */
 export const cacheSettings = {
-  /** `off`: everything is read from the store, nothing is limited but wrong keys; to see what the cache is worth. */
+  /** `off`: everything is read from the store; to see what the cache is worth. Limits are another matter, and hold. */
   MYTHIC_CACHE: z.enum(["on", "off"]).default("on"),
   /** At which level the lines HIT, MISS, SAVE, INVALIDATE and STALE are logged. */
   CACHE_LOG: z.enum(["debug", "info"]).default("debug"),
