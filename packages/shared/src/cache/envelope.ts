@@ -132,3 +132,10 @@ function unpack(bytes: Buffer, from: number, compressed: boolean): string | unde
     return undefined;
   }
 }
+
+/** A stamp as it stands in an envelope. */
+export function stampBytes(stamp: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeDoubleBE(stamp);
+  return bytes;
+}

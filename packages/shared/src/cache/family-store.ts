@@ -2,6 +2,7 @@ import { awaitLoad } from "./await-load.ts";
 import type { FamilyReport } from "./cache-report.ts";
 import { isRefreshDue } from "./early-refresh.ts";
 import { encodeKey, encodeText, shorten } from "./encode-key.ts";
+import { stampBytes } from "./envelope.ts";
 import { type Explanation, explain } from "./explain.ts";
 import type { CacheFamily, KeyPart, ScopeKind } from "./family.ts";
 import type { LoadOptions, SetOptions } from "./family-cache.ts";
@@ -155,7 +156,11 @@ export class FamilyStore {
     // A refresh that began early is waited for by nobody while there is the value that it refreshes.
     if (flight === undefined || flight.isEarly(this.#tiers.now())) {
       const startedAt = performance.now();
-      const found = this.#judge(key, await this.#tiers.find(location), startedAt);
+      const found = this.#judge(
+        key,
+        this.#tiers.outdated(key) ?? (await this.#tiers.find(location)),
+        startedAt,
+      );
       if (found.isFresh) {
         if (found.entry.refreshFrom !== Number.POSITIVE_INFINITY) this.#refreshEarly(call, key, found.entry);
         return found.entry.value;
@@ -178,8 +183,7 @@ export class FamilyStore {
     const now = this.#tiers.now();
     if (now < entry.refreshFrom || loads.get(key) !== undefined || !isRefreshDue(entry, now)) return;
     const { load, options } = this.#readLoad(call);
-    const seen = Buffer.allocUnsafe(8);
-    seen.writeDoubleBE(entry.stamp);
+    const seen = stampBytes(entry.stamp);
     loads.begin({ location: this.#locate(call, key), load, stale: entry, seen, ttlMs: options.ttlMs });
   }
 

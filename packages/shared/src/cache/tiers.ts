@@ -1,5 +1,6 @@
 import type { MissReason } from "./cache-report.ts";
 import type { CoherenceFeed } from "./coherence-feed.ts";
+import { stampBytes } from "./envelope.ts";
 import { deepFreeze } from "./freeze.ts";
 import type { ReadMark, ReadMarks } from "./local/read-marks.ts";
 import type { LocalEntry, LocalTier } from "./local-tier.ts";
@@ -61,6 +62,14 @@ export class Tiers {
     const now = this.now();
     const entry = this.#held(key, now);
     return entry !== undefined && now < entry.expiresAt ? entry : undefined;
+  }
+
+  /** The value that this process holds and that is past its time: whoever means to load it need not look for it in Redis first. */
+  outdated(key: string): Found | null {
+    const now = this.now();
+    const entry = this.open === null ? undefined : this.#held(key, now);
+    if (entry === undefined || now < entry.expiresAt) return null;
+    return miss("expired", stampBytes(entry.stamp), now < entry.staleUntil ? entry : null);
   }
 
   /** Looks in Redis for what is not fresh here. Those who look for the same at the same time share one look. Never rejects. */
