@@ -32,6 +32,9 @@ export interface AuthenticatorOptions {
   readonly clock: Clock;
 }
 
+/** More are not kept. */
+const MOST_DIGESTS = 1_000;
+
 /** Everyone, while no key was ever made and only this machine can ask. */
 const LOCAL: Caller = { user: "local", role: "admin", keyId: null };
 const CHALLENGES: Readonly<Record<Scheme, string>> = {
@@ -46,6 +49,8 @@ const CHALLENGES: Readonly<Record<Scheme, string>> = {
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #loopback: boolean;
+  /** Of keys that were good, as they were sent: to work out a digest takes longer than all else about a key. Whether it is good still is asked each time. */
+  readonly #digests = new Map<string, string>();
   #keysWereMade = false;
 
   constructor(options: AuthenticatorOptions) {
@@ -62,10 +67,17 @@ export class Authenticator {
       const detail = "Send a key: Authorization: Bearer myth_live_…";
       throw new Problem("unauthorized", detail, { headers });
     }
-    const parsed = parseApiKey(text);
-    const key = parsed && (await this.#options.reads.key(parsed.sha256)).value;
-    if (!key) return await this.#refuse(request, headers);
+    const sha256 = this.#digests.get(text) ?? parseApiKey(text)?.sha256;
+    const key = sha256 === undefined ? null : (await this.#options.reads.key(sha256)).value;
+    if (!key || sha256 === undefined) return await this.#refuse(request, headers);
+    this.#remember(text, sha256);
     return { user: key.user, role: key.role, keyId: key.id };
+  }
+
+  #remember(text: string, sha256: string): void {
+    if (this.#digests.has(text)) return;
+    if (this.#digests.size >= MOST_DIGESTS) this.#digests.clear();
+    this.#digests.set(text, sha256);
   }
 
   async #wereKeysMade(): Promise<boolean> {
@@ -100,9 +112,11 @@ export function requireAdmin(caller: Caller): void {
   if (caller.role !== "admin") throw new Problem("admin_required", "Only an admin's key may do this.");
 }
 
+const CREDENTIAL = /^(\S+) +(\S+)$/;
+
 /** The key that a request brings, or null when it brings none. */
 function credentialOf(request: IncomingMessage, scheme: Scheme): string | null {
-  const [, name = "", value = ""] = /^(\S+) +(\S+)$/.exec(request.headers.authorization ?? "") ?? [];
+  const [, name = "", value = ""] = CREDENTIAL.exec(request.headers.authorization ?? "") ?? [];
   if (name.toLowerCase() === "bearer") return value;
   if (name.toLowerCase() !== "basic" || scheme !== "basic") return null;
   const text = Buffer.from(value, "base64").toString("utf8");

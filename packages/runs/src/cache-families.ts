@@ -17,6 +17,8 @@ const HOUR = 60 * MINUTE;
 
 /** What is shown of books and results may be shown a while longer when the store does not answer; where a run stands may not. */
 const GRACE = { graceMs: HOUR, softTimeoutMs: SECOND } as const;
+/** Clients poll as rarely as every five seconds, as the API tells them. */
+const LINGER_MS = 5 * SECOND;
 /** Results of long books; what is larger is read from the store each time. */
 const RESULT_BYTES = 4 * 1_048_576;
 
@@ -50,6 +52,7 @@ export function cacheFamilies({ answersTtlMs, answersAloneTtlMs }: FamilySetting
       scope: "user",
       version: 1,
       ttlMs: 30 * SECOND,
+      lingerMs: LINGER_MS,
       hard: true,
       schema: runViewSchema,
       key: (runId: string) => runId,
@@ -96,6 +99,7 @@ export function cacheFamilies({ answersTtlMs, answersAloneTtlMs }: FamilySetting
       scope: "shared",
       version: 1,
       ttlMs: 30 * SECOND,
+      lingerMs: LINGER_MS,
       hard: true,
       schema: keyViewSchema,
       key: (sha256: string) => sha256,

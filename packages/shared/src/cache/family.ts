@@ -24,6 +24,11 @@ export interface FamilyOptions<Kind extends ScopeKind, Args extends readonly unk
   readonly negativeTtlMs?: number;
   /** How long past its TTL a value may be served when the source fails or is slow. */
   readonly graceMs?: number;
+  /**
+   * How long Redis keeps a value past the time in which it may be served. What is asked for all the time is replaced meanwhile: Redis has no end of
+   * it to tell to every process, and nobody need look for what they know to be past its time. 0 unless told.
+   */
+  readonly lingerMs?: number;
   /** How long a value that Redis does not hold is kept in memory at most, as nobody tells of its changes. As for all families unless told. */
   readonly aloneTtlMs?: number;
   /** True states that nothing is served past its TTL, so there is no grace. */
@@ -56,6 +61,7 @@ export interface CacheFamily<Kind extends ScopeKind, Args extends readonly unkno
   /** Null: that there is nothing is not remembered. */
   readonly negativeTtlMs: number | null;
   readonly graceMs: number;
+  readonly lingerMs: number;
   /** Null: as for all families. */
   readonly aloneTtlMs: number | null;
   readonly softTimeoutMs: number | null;
@@ -81,16 +87,8 @@ const JITTER = 0.1;
 export function defineFamily<Value, Kind extends ScopeKind, Args extends readonly unknown[] = readonly []>(
   options: FamilyOptions<Kind, Args, Value>,
 ): CacheFamily<Kind, Args, Value> {
-  const { name, version, ttlMs, graceMs = 0, hard = false, jitter = JITTER } = options;
-  if (!NAME.test(name)) throw new TypeError(`"${name}" is no name for a family.`);
-  const demand = (isMet: boolean, words: string) => {
-    if (!isMet) throw new TypeError(`The family ${name} ${words}.`);
-  };
-  demand(Number.isSafeInteger(version) && version >= 0, "needs a whole number as its version");
-  demand(ttlMs > 0 && Number.isFinite(ttlMs), "needs a TTL");
-  demand(graceMs >= 0 && Number.isFinite(graceMs), "needs a grace that ends");
-  demand(!hard || graceMs === 0, "is hard, so it has no grace");
-  demand(jitter >= 0 && jitter < 1, "needs a jitter from 0 to less than 1");
+  const { name, version, ttlMs, graceMs = 0, lingerMs = 0, hard = false, jitter = JITTER } = options;
+  checkFamily({ name, version, ttlMs, graceMs, lingerMs, hard, jitter });
   return {
     name,
     scope: options.scope,
@@ -98,6 +96,7 @@ export function defineFamily<Value, Kind extends ScopeKind, Args extends readonl
     ttlMs,
     negativeTtlMs: options.negativeTtlMs ?? null,
     graceMs,
+    lingerMs,
     aloneTtlMs: options.aloneTtlMs ?? null,
     softTimeoutMs: options.softTimeoutMs ?? null,
     hardTimeoutMs: options.hardTimeoutMs ?? null,
@@ -109,4 +108,22 @@ export function defineFamily<Value, Kind extends ScopeKind, Args extends readonl
     tags: options.tags ?? null,
     revision: options.revision ?? null,
   };
+}
+
+type Checked = Pick<
+  Required<FamilyOptions<ScopeKind, readonly [], unknown>>,
+  "name" | "version" | "ttlMs" | "graceMs" | "lingerMs" | "hard" | "jitter"
+>;
+
+function checkFamily({ name, version, ttlMs, graceMs, lingerMs, hard, jitter }: Checked): void {
+  if (!NAME.test(name)) throw new TypeError(`"${name}" is no name for a family.`);
+  const demand = (isMet: boolean, words: string) => {
+    if (!isMet) throw new TypeError(`The family ${name} ${words}.`);
+  };
+  demand(Number.isSafeInteger(version) && version >= 0, "needs a whole number as its version");
+  demand(ttlMs > 0 && Number.isFinite(ttlMs), "needs a TTL");
+  demand(graceMs >= 0 && Number.isFinite(graceMs), "needs a grace that ends");
+  demand(lingerMs >= 0 && Number.isFinite(lingerMs), "needs a lingering that ends");
+  demand(!hard || graceMs === 0, "is hard, so it has no grace");
+  demand(jitter >= 0 && jitter < 1, "needs a jitter from 0 to less than 1");
 }

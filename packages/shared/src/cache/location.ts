@@ -9,6 +9,7 @@ export type AnyFamily = Pick<
   | "ttlMs"
   | "negativeTtlMs"
   | "graceMs"
+  | "lingerMs"
   | "aloneTtlMs"
   | "softTimeoutMs"
   | "hardTimeoutMs"

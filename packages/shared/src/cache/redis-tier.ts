@@ -137,7 +137,10 @@ function textsOf({ token, tokens }: HeldLease): readonly [lease: string, tokens:
 
 /** A token lives longer than what was stored with it; scripts that store prolong it when it would not. */
 function tokenTtl({ family }: Location): number {
-  return Math.ceil(2 * (Math.max(family.ttlMs, family.negativeTtlMs ?? 0) + family.graceMs)) + 60_000;
+  return (
+    Math.ceil(2 * (Math.max(family.ttlMs, family.negativeTtlMs ?? 0) + family.graceMs + family.lingerMs)) +
+    60_000
+  );
 }
 
 function newTokens({ tagKeys }: Location): readonly string[] {

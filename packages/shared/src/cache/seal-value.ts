@@ -7,12 +7,6 @@ import type { AnyFamily } from "./location.ts";
 import { parseValue } from "./read-value.ts";
 import type { ServerClock } from "./server-clock.ts";
 
-/**
- * Redis keeps a value for so much longer than it may be served. Who asks for it all the time replaces it meanwhile, so that Redis has no end of it to
- * tell to every process, and nobody need look for what they know to be past its time.
- */
-const LINGER_MS = 5_000;
-
 /** A value made ready to be stored. */
 export interface SealedValue {
   readonly entry: Omit<LocalEntry, "tags">;
@@ -63,7 +57,8 @@ export function sealValue(
     isAlone: false,
     bytes: payload?.rawBytes ?? 0,
   };
-  return { entry, payload, ttlMs: Math.ceil(Math.max(0, freshMs) + family.graceMs) + LINGER_MS };
+  const ttlMs = Math.ceil(freshMs + family.graceMs + family.lingerMs);
+  return { entry, payload, ttlMs: Math.max(1, ttlMs) };
 }
 
 /** The envelope of a value in two parts, between which the tokens of its tags belong. */
