@@ -24,7 +24,7 @@ const bookList = listSchema(bookSchema, "List");
 describe("books", () => {
   let api: TestApi;
   beforeAll(async () => {
-    api = await startTestApi({ config: { maxBookBytes: 100_000_000, uploadIdleMs: 300 } });
+    api = await startTestApi({ config: { maxBookBytes: 100_000_000, uploadIdleMs: 1_500 } });
   });
   afterAll(() => api.close());
 
