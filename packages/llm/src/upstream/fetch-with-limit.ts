@@ -60,6 +60,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #stream: ReadableStreamDefaultController<Uint8Array> | null = null;
   readonly #pieces: Buffer[] = [];
   #bytes = 0;
+  #mostBytes = MOST_RESPONSE_BYTES;
   #isOver = false;
 
   constructor(signal: AbortSignal | null, isStreamed: boolean) {
@@ -86,6 +87,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     // That the response is on its way is no news.
     if (status < 200) return;
     this.#head = { status, headers: headersOf(headers) };
+    if (this.#head.headers.get("content-type")?.startsWith("text/event-stream"))
+      this.#mostBytes = MOST_STREAM_BYTES;
     if (!this.#isStreamed) return;
     const stream = new ReadableStream<Uint8Array>({
       start: (reader) => {
@@ -100,11 +103,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
     // Comes with every resumption.
     if (piece.length === 0) return;
-    const isEvents = this.#head?.headers.get("content-type")?.startsWith("text/event-stream") === true;
-    const most = isEvents ? MOST_STREAM_BYTES : MOST_RESPONSE_BYTES;
     this.#bytes += piece.length;
-    if (this.#bytes > most) {
-      controller.abort(new ResponseTooLargeError(`More than ${most} bytes came back.`));
+    if (this.#bytes > this.#mostBytes) {
+      controller.abort(new ResponseTooLargeError(`More than ${this.#mostBytes} bytes came back.`));
       return;
     }
     if (this.#stream === null) {
