@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Role, Store } from "@mythic/runs";
-import type { Reads } from "@mythic/runs/cache";
+import type { KeyView, Reads } from "@mythic/runs/cache";
 import { parseApiKey } from "./api-key.ts";
 import { Problem } from "./errors.ts";
 import type { FailedAttempts } from "./failed-attempts.ts";
@@ -67,15 +67,21 @@ export class Authenticator {
       const detail = "Send a key: Authorization: Bearer myth_live_…";
       throw new Problem("unauthorized", detail, { headers });
     }
-    const sha256 = this.#digests.get(text) ?? parseApiKey(text)?.sha256;
-    const key = sha256 === undefined ? null : (await this.#options.reads.key(sha256)).value;
-    if (!key || sha256 === undefined) return await this.#refuse(request, headers);
-    this.#remember(text, sha256);
+    const key = await this.#find(text);
+    if (!key) return await this.#refuse(request, headers);
     return { user: key.user, role: key.role, keyId: key.id };
   }
 
+  async #find(text: string): Promise<KeyView | null> {
+    const known = this.#digests.get(text);
+    if (known !== undefined) return (await this.#options.reads.key(known)).value;
+    const parsed = parseApiKey(text);
+    const key = parsed && (await this.#options.reads.key(parsed.sha256)).value;
+    if (key) this.#remember(text, parsed.sha256);
+    return key;
+  }
+
   #remember(text: string, sha256: string): void {
-    if (this.#digests.has(text)) return;
     if (this.#digests.size >= MOST_DIGESTS) this.#digests.clear();
     this.#digests.set(text, sha256);
   }
