@@ -9,7 +9,7 @@ import { number } from "../table.ts";
 
 const OK = "200: CPU ÷ node:http";
 const UNCHANGED = "304: CPU ÷ node:http";
-const LOAD = { connections: 50 };
+const LOAD = { connections: 50, staysAwake: true };
 const SMOKE_TURNS = 1;
 /** Until what answers has been compiled. */
 const WARM_UP_MS = 5_000;
@@ -18,7 +18,7 @@ export const row = defineRow({
   name: "status",
   measures:
     "Server CPU of one GET /status/<run> with key and rate limit, as a share of what bare node:http needs to send the same body.",
-  how: `${LOAD.connections} connections that ask anew after each answer, in ${TURNS} turns of ${TURN_MS} ms a round, after each server has warmed up for ${WARM_UP_MS / 1_000}; processor time as the system counts it for the server's process. 304 is the answer to the ETag. Bare minimum: node:http with a prepared buffer; express: res.json of a value, nothing else.`,
+  how: `${LOAD.connections} connections that ask anew after each answer from a process that never sleeps, in ${TURNS} turns of ${TURN_MS} ms a round, after each server has warmed up for ${WARM_UP_MS / 1_000}; processor time as the system counts it for the server's process. 304 is the answer to the ETag. Bare minimum: node:http with a prepared buffer; express: res.json of a value, nothing else.`,
   bars: { [OK]: atMost(2.5), [UNCHANGED]: atMost(2.2) },
   async run(bench) {
     await using stack = new AsyncDisposableStack();

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Role, Store } from "@mythic/runs";
-import type { KeyView, Reads } from "@mythic/runs/cache";
+import type { Reads } from "@mythic/runs/cache";
 import { parseApiKey } from "./api-key.ts";
 import { Problem } from "./errors.ts";
 import type { FailedAttempts } from "./failed-attempts.ts";
@@ -37,9 +37,9 @@ const MOST_DIGESTS = 1_000;
 
 /** Everyone, while no key was ever made and only this machine can ask. */
 const LOCAL: Caller = { user: "local", role: "admin", keyId: null };
-const CHALLENGES: Readonly<Record<Scheme, string>> = {
-  bearer: 'Bearer realm="mythic"',
-  basic: 'Basic realm="mythic", charset="UTF-8"',
+const CHALLENGES: Readonly<Record<Scheme, Readonly<Record<string, string>>>> = {
+  bearer: { "www-authenticate": 'Bearer realm="mythic"' },
+  basic: { "www-authenticate": 'Basic realm="mythic", charset="UTF-8"' },
 };
 
 /**
@@ -60,34 +60,29 @@ export class Authenticator {
 
   /** @throws Problem when it is nobody */
   async identify(request: IncomingMessage, scheme: Scheme = "bearer"): Promise<Caller> {
-    const headers = { "www-authenticate": CHALLENGES[scheme] };
-    if (!(await this.#wereKeysMade())) return this.#identifyWithoutKeys(request, headers);
+    const headers = CHALLENGES[scheme];
+    if (!this.#keysWereMade && !(await this.#wereKeysMade()))
+      return this.#identifyWithoutKeys(request, headers);
     const text = credentialOf(request, scheme);
     if (text === null) {
       const detail = "Send a key: Authorization: Bearer myth_live_…";
       throw new Problem("unauthorized", detail, { headers });
     }
-    const key = await this.#find(text);
-    if (!key) return await this.#refuse(request, headers);
+    const digest = this.#digests.get(text) ?? parseApiKey(text)?.sha256;
+    const key = digest === undefined ? null : (await this.#options.reads.key(digest)).value;
+    if (digest === undefined || key === null) return await this.#refuse(request, headers);
+    this.#remember(text, digest);
     return { user: key.user, role: key.role, keyId: key.id };
   }
 
-  async #find(text: string): Promise<KeyView | null> {
-    const known = this.#digests.get(text);
-    if (known !== undefined) return (await this.#options.reads.key(known)).value;
-    const parsed = parseApiKey(text);
-    const key = parsed && (await this.#options.reads.key(parsed.sha256)).value;
-    if (key) this.#remember(text, parsed.sha256);
-    return key;
-  }
-
   #remember(text: string, sha256: string): void {
+    if (this.#digests.has(text)) return;
     if (this.#digests.size >= MOST_DIGESTS) this.#digests.clear();
     this.#digests.set(text, sha256);
   }
 
   async #wereKeysMade(): Promise<boolean> {
-    this.#keysWereMade ||= await this.#options.keys.wereEverMade();
+    this.#keysWereMade = await this.#options.keys.wereEverMade();
     return this.#keysWereMade;
   }
 

@@ -45,8 +45,7 @@ export function answerBrokenRequests(server: Server, logger: Logger): void {
     }
     ended.add(socket);
     // The request whose body broke gets this answer instead of its own; those before it get theirs first.
-    if (unfinished) due.forget(unfinished);
-    due.whenNone(socket, () => end(socket, CODES[error.code ?? ""] ?? "malformed_request"));
+    due.whenOut(socket, () => end(socket, CODES[error.code ?? ""] ?? "malformed_request"));
   });
   server.on("connect", (_request, socket) => {
     socket.on("error", () => socket.destroy());
@@ -54,39 +53,39 @@ export function answerBrokenRequests(server: Server, logger: Logger): void {
   });
 }
 
+/** The last two answers of a connection, which come in the order of their requests. */
+interface LastAnswers {
+  last: ServerResponse;
+  /** Null when there is none, or it is out. */
+  before: ServerResponse | null;
+}
+
 /** The answers that a connection still waits for: more than one when requests came before the answer to the first. */
 class AnswersDue {
-  readonly #bySocket = new WeakMap<Duplex, Set<ServerResponse>>();
-  readonly #then = new WeakMap<Duplex, () => void>();
+  readonly #bySocket = new WeakMap<Duplex, LastAnswers>();
 
   add(response: ServerResponse): void {
     const { socket } = response.req;
-    const due = this.#bySocket.get(socket) ?? new Set();
-    this.#bySocket.set(socket, due.add(response));
-    response.on("close", () => this.forget(response));
+    const answers = this.#bySocket.get(socket);
+    if (answers === undefined) this.#bySocket.set(socket, { last: response, before: null });
+    else {
+      answers.before = answers.last.closed ? null : answers.last;
+      answers.last = response;
+    }
   }
 
   /** The one whose request has not arrived as a whole: always the last. */
-  unfinished(socket: Duplex): ServerResponse | undefined {
-    return [...(this.#bySocket.get(socket) ?? [])].find(({ req }) => !req.complete);
+  unfinished(socket: Duplex): ServerResponse | null {
+    const last = this.#bySocket.get(socket)?.last ?? null;
+    return last?.req.complete === false && !last.closed ? last : null;
   }
 
-  forget(response: ServerResponse): void {
-    const { socket } = response.req;
-    this.#bySocket.get(socket)?.delete(response);
-    this.#settle(socket);
-  }
-
-  whenNone(socket: Duplex, then: () => void): void {
-    this.#then.set(socket, then);
-    this.#settle(socket);
-  }
-
-  #settle(socket: Duplex): void {
-    if ((this.#bySocket.get(socket)?.size ?? 0) > 0) return;
-    const then = this.#then.get(socket);
-    this.#then.delete(socket);
-    then?.();
+  /** Calls once all are out whose requests have arrived as a whole. */
+  whenOut(socket: Duplex, then: () => void): void {
+    const answers = this.#bySocket.get(socket);
+    const due = this.unfinished(socket) === null ? answers?.last : answers?.before;
+    if (due && !due.closed) due.once("close", then);
+    else then();
   }
 }
 

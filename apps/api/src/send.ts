@@ -12,8 +12,8 @@ export interface Answer {
   readonly raw?: { readonly type: string; readonly content: string | Buffer };
 }
 
-/** Headers of every answer. Pages have a content policy of their own. */
-export const STATIC_HEADERS = {
+/** Headers of every answer that does not say otherwise. Pages have a content policy of their own. */
+export const STATIC_HEADERS: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
   "referrer-policy": "no-referrer",
@@ -21,7 +21,7 @@ export const STATIC_HEADERS = {
   "cross-origin-opener-policy": "same-origin",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cache-control": "no-store",
-} as const;
+};
 
 /** How long a body that nobody reads may go on after its answer, so that the client sees the answer before the end. */
 const LINGER_MS = 5_000;
@@ -37,22 +37,30 @@ export function send(request: IncomingMessage, response: ServerResponse, answer:
   if (response.headersSent || response.destroyed) return;
   const record = recordOf(request);
   const body = bodyOf(answer);
-  const headers: Record<string, string | number> = {
-    // A client updates what it has by the headers of "not modified": what it has bears these already.
-    ...(answer.status === 304 ? {} : STATIC_HEADERS),
-    "x-request-id": record.id,
-    ...record.headers,
-    "server-timing": record.timing,
-    ...answer.headers,
-  };
-  if (body) {
-    headers["content-type"] = body.type;
-    headers["content-length"] = Buffer.byteLength(body.content);
-  }
+  const { headers = NONE } = answer;
+  const lines: (string | number)[] = ["x-request-id", record.id, "server-timing", record.timing];
+  // A client updates what it has by the headers of "not modified": what it has bears these already.
+  if (answer.status !== 304) append(lines, STATIC_HEADERS, headers);
+  append(lines, record.headers, headers);
+  append(lines, headers, NONE);
+  if (body) lines.push("content-type", body.type, "content-length", Buffer.byteLength(body.content));
   if (!request.complete) discardRest(request);
   // All at once: setting them one by one costs several times as much.
-  response.writeHead(answer.status, headers);
+  response.writeHead(answer.status, lines);
   response.end(body?.content);
+}
+
+const NONE: Readonly<Record<string, string>> = {};
+
+/** Appends headers to a list of names and values, but for those that others replace. */
+function append(
+  lines: (string | number)[],
+  headers: Readonly<Record<string, string>>,
+  by: Readonly<Record<string, string>>,
+): void {
+  for (const name in headers) {
+    if (by[name] === undefined) lines.push(name, headers[name] ?? "");
+  }
 }
 
 /**

@@ -103,6 +103,7 @@ export interface Route extends Description<z.ZodObject, z.ZodObject> {
   readonly name: string;
   readonly access: Access;
   readonly limits: readonly PolicyName[];
+  /** May throw at once. */
   readonly answer: (call: Call) => Promise<Answer>;
 }
 
@@ -149,10 +150,11 @@ function answerOfUser<Path extends z.ZodObject, Query extends z.ZodObject>(
   description: Description<Path, Query>,
   handle: (context: UserContext<z.infer<Path>, z.infer<Query>>) => Promise<Answer>,
 ): Route["answer"] {
-  return async (call) => {
+  return (call) => {
     const { caller } = call;
     if (caller === null) throw new Error("A route for users was asked by nobody.");
-    return await handle({ ...checked(description, call), caller, user: caller.user });
+    const { services, request, record, path, query } = checked(description, call);
+    return handle({ services, request, record, path, query, caller, user: caller.user });
   };
 }
 
