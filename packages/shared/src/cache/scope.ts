@@ -5,6 +5,8 @@ export type Scope = "shared" | { readonly user: string };
 
 /** Keys spread over this many slots of a Cluster. */
 const BUCKETS = 1_024;
+/** So many characters of a key, all along it, decide: to read all would take as long as to find the value. */
+const SAMPLES = 16;
 
 /**
  * The scope of a user in keys. Distinct users have distinct ones, and none can look like another scope or part of a key.
@@ -24,7 +26,9 @@ export const SHARED_SCOPE = "s";
 /** The scope of a shared value without tags, which spreads such values over a Cluster. */
 export function spreadScope(key: string): string {
   let sum = 0;
-  for (let index = 0; index < key.length; index += 1) sum = (Math.imul(sum, 31) + key.charCodeAt(index)) | 0;
+  const step = Math.ceil(key.length / SAMPLES);
+  for (let index = 0; index < key.length; index += step)
+    sum = (Math.imul(sum, 31) + key.charCodeAt(index)) | 0;
   return `s.${sum & (BUCKETS - 1)}`;
 }
 

@@ -30,18 +30,18 @@ export class Chunks {
   /** Spends the costs of all charges. Null when they are not all here; then nothing is spent. */
   spend(charges: readonly Charge[], tier: DecidedBy): Decision | null {
     const now = this.#clock();
-    const limits: LimitState[] = [];
+    const chunks: Chunk[] = [];
     for (const charge of charges) {
       const chunk = this.#chunkFor(charge, now);
       if (chunk === null) return null;
-      const { name, limit, cost } = charge;
-      const remaining = Math.floor(chunk.units - cost) + chunk.remaining;
-      limits.push({ name, limit, remaining, resetMs: Math.ceil(Math.max(chunk.resetAt - now, 0)) });
+      chunks.push(chunk);
     }
-    for (const charge of charges) {
-      const chunk = this.#chunkFor(charge, now);
-      if (chunk !== null) chunk.units -= charge.cost;
-    }
+    const limits = chunks.map((chunk, index): LimitState => {
+      const { name, limit, cost } = charges[index] as Charge;
+      chunk.units -= cost;
+      const remaining = Math.floor(chunk.units) + chunk.remaining;
+      return { name, limit, remaining, resetMs: Math.ceil(Math.max(chunk.resetAt - now, 0)) };
+    });
     return { allowed: true, refusedBy: null, never: false, retryAfterMs: 0, limits, tier };
   }
 
