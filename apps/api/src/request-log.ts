@@ -11,7 +11,7 @@ export interface RequestLogOptions {
 }
 
 /** Requests that come so often, and say so little, that they are shown from level `debug` on. */
-const FREQUENT = /^\/(?:status|health|metrics)(?:\/|$)/;
+const FREQUENT = /^\/(?:status|health|metrics)(?:[/?]|$)/;
 const MOST_PATH_LENGTH = 200;
 
 /** Counts a request and writes one line when the answer is out, or the client has gone. Nothing of bodies, queries or headers is in it. */
@@ -28,9 +28,9 @@ export function logRequest(
     const status = response.writableFinished ? response.statusCode : 499;
     const isSlow = allMs - waitedMs >= slowMs;
     figures.count({ route, status, ms: allMs - waitedMs, isSlow });
-    const path = pathOf(url);
-    const level = isSlow ? "warn" : FREQUENT.test(path) && status < 500 ? "debug" : "info";
+    const level = isSlow ? "warn" : FREQUENT.test(url) && status < 500 ? "debug" : "info";
     if (!logger.isLevelEnabled(level)) return;
+    const path = pathOf(url);
     const ms = Math.round(allMs * 10) / 10;
     logger[level](
       { req_id: id, method: request.method, path, status, ms, ...fields },

@@ -42,7 +42,7 @@ export async function find<At extends readonly unknown[], Value extends object>(
     return loaded;
   });
   if (value === undefined) return { value: null, in: found ?? "memory" };
-  found ??= known.has(value) ? "memory" : "redis";
+  if (found === null && known.has(value)) return { value, in: "memory" };
   known.add(value);
-  return { value, in: found };
+  return { value, in: found ?? "redis" };
 }
