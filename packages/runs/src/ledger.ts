@@ -119,7 +119,10 @@ export type Erasure =
   | { readonly of: "recipe"; readonly recipe: string; readonly recipeVersion: number };
 
 export interface LedgerStore {
-  /** Writes the row as `sent`. One that is there stays as it is; throws when that one is another user's. */
+  /**
+   * Writes the row as `sent`. One that is there stays as it is; throws when that one is another user's. The row outlives this process; a power cut may
+   * take it until something else is written, as every call would wait for the disk twice otherwise.
+   */
   open(user: string, opening: LedgerOpening): Promise<void>;
   settle(user: string, id: string, settlement: LedgerSettlement): Promise<void>;
   /** The newest answered row of the scope with an answer. Null when that answer cannot be unsealed. */

@@ -67,6 +67,24 @@ describe("writes of one process that come at the same time", () => {
     expect(await numbersOf(database)).toEqual([1, 2]);
   });
 
+  test("are on the disk when they are answered, but for what need only outlive the process", async () => {
+    const { database } = await openNumbers();
+    await using _ = database;
+    const levelOf = (survivesPowerCut: boolean) =>
+      database.write(
+        (statements) => statements.get<{ synchronous: number }>("PRAGMA synchronous")?.synchronous,
+        { survivesPowerCut },
+      );
+    // https://www.sqlite.org/pragma.html#pragma_synchronous
+    const [NORMAL, FULL] = [1, 2];
+    expect(await levelOf(true)).toBe(FULL);
+    expect(await levelOf(false)).toBe(NORMAL);
+    // In one transaction.
+    expect(await Promise.all([levelOf(false), levelOf(true)])).toEqual([FULL, FULL]);
+    expect(await levelOf(false)).toBe(NORMAL);
+    expect(await levelOf(true)).toBe(FULL);
+  });
+
   test("are written before the file is closed", async () => {
     const { path, database } = await openNumbers();
     const adding = Promise.all(upTo(3).map((number) => add(database, number)));

@@ -62,8 +62,16 @@ export class Statements {
   }
 }
 
+export interface WriteOptions {
+  /**
+   * False for what may be lost when the machine loses its power before something else is written, and not when this process ends. It is not waited
+   * for until it is on the disk, which is most of what a small write costs. True unless told.
+   */
+  readonly survivesPowerCut?: boolean;
+}
+
 /** A write that waits for its transaction. */
-interface Waiting {
+interface Waiting extends Required<WriteOptions> {
   readonly work: (statements: Statements) => unknown;
   readonly since: number;
   readonly resolve: (result: never) => void;
@@ -80,6 +88,8 @@ export class Database implements AsyncDisposable {
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
   readonly #waiting: Waiting[] = [];
+  /** Whether transactions wait for the disk now. */
+  #isFull = true;
   /** Writes since the last that shared a transaction. */
   #alone = ALONE_AT_ONCE;
   #writing: Promise<void> | null = null;
@@ -119,9 +129,12 @@ export class Database implements AsyncDisposable {
   }
 
   /** All writes of `work` happen, or none. It may run several times, so it must not do anything else. */
-  write<Result>(work: (statements: Statements) => Result): Promise<Result> {
+  write<Result>(
+    work: (statements: Statements) => Result,
+    { survivesPowerCut = true }: WriteOptions = {},
+  ): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    this.#waiting.push({ work, since: performance.now(), resolve, reject });
+    this.#waiting.push({ work, survivesPowerCut, since: performance.now(), resolve, reject });
     this.#writing ??= this.#writeAll();
     return promise;
   }
@@ -154,6 +167,7 @@ export class Database implements AsyncDisposable {
   }
 
   #transact(writes: readonly Waiting[]): readonly unknown[] {
+    this.#waitForDisk(writes.some(({ survivesPowerCut }) => survivesPowerCut));
     // IMMEDIATE: a transaction that reads first and finds itself out of date when it writes could only start over.
     this.#statements.run("BEGIN IMMEDIATE");
     try {
@@ -164,6 +178,13 @@ export class Database implements AsyncDisposable {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
     }
+  }
+
+  /** NORMAL: the log waits for the disk when it is copied into the file, or when a transaction that is FULL does. */
+  #waitForDisk(isFull: boolean): void {
+    if (isFull === this.#isFull) return;
+    this.#database.exec(`PRAGMA synchronous = ${isFull ? "FULL" : "NORMAL"}`);
+    this.#isFull = isFull;
   }
 
   /** Writes what waits, and closes the file. */

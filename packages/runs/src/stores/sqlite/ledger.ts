@@ -46,6 +46,9 @@ SELECT id, sent_at FROM ledger
 WHERE scope = $scope AND key_id = $keyId AND state = 'answered' AND settled_at >= $sentAt AND sent_at <= $now
   AND asked_anew = 0`;
 
+/** What a call came to does wait for the disk, and takes the row of its beginning there, too. */
+const SURVIVES_A_KILL = { survivesPowerCut: false };
+
 type SettledRow = Pick<CallRow, "scope" | "key_id" | "sent_at" | "asked_anew">;
 
 export class SqliteLedger implements LedgerStore {
@@ -78,7 +81,7 @@ export class SqliteLedger implements LedgerStore {
       if (written === 0 && !statements.get("SELECT 1 FROM ledger WHERE id = $id AND user = $user", mine)) {
         throw new Error(`The id of the call ${id} is taken by another user's.`);
       }
-    });
+    }, SURVIVES_A_KILL);
   }
 
   /** In any state: what a late answer says is nearer to the truth than `unknown`. */
