@@ -67,7 +67,7 @@ export class Client {
 
   /** @throws Error when the answer is none of success */
   async ask(
-    method: "GET" | "POST" | "DELETE" | "DELETE",
+    method: "GET" | "POST" | "DELETE",
     path: string,
     body?: Uint8Array<ArrayBuffer> | string,
     type?: string,

@@ -12,11 +12,4 @@ export {
 export { type Caching, openCaching, type RunCache } from "./open-caching.ts";
 export { Reads } from "./reads.ts";
 export { type CacheConfig, cacheConfigOf, cacheSettings } from "./settings.ts";
-export {
-  type BookView,
-  type KeyView,
-  plain,
-  type ResultView,
-  type RunView,
-  type WholeBookView,
-} from "./views.ts";
+export { type BookView, plain, type ResultView, type RunView, type WholeBookView } from "./views.ts";
