@@ -121,9 +121,10 @@ export type Erasure =
 export interface LedgerStore {
   /**
    * Writes the row as `sent`. One that is there stays as it is; throws when that one is another user's. The row outlives this process; a power cut may
-   * take it until something else is written, as every call would wait for the disk twice otherwise.
+   * take it within a moment, as every call would wait for the disk twice otherwise.
    */
   open(user: string, opening: LedgerOpening): Promise<void>;
+  /** An answer is there to stay, whatever happens. Without one this outlives what `open` does. */
   settle(user: string, id: string, settlement: LedgerSettlement): Promise<void>;
   /** The newest answered row of the scope with an answer. Null when that answer cannot be unsealed. */
   findAnswer(scope: string, query: AnswerQuery): Promise<LedgerRow | null>;

@@ -2,7 +2,11 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { Database } from "../../src/stores/sqlite/database.ts";
+import { LedgerTexts } from "../../src/stores/ledger-texts.ts";
+import { Database, type Statements } from "../../src/stores/sqlite/database.ts";
+import { SqliteLedger } from "../../src/stores/sqlite/ledger.ts";
+import { MIGRATIONS, migrate } from "../../src/stores/sqlite/schema.ts";
+import { opening, settlement } from "./samples.ts";
 
 const directory = await mkdtemp(join(tmpdir(), "mythic-writes-"));
 let files = 0;
@@ -27,6 +31,11 @@ const numbersOf = (database: Database) =>
   database.read((statements) =>
     statements.all<{ number: number }>("SELECT number FROM numbers ORDER BY rowid").map((row) => row.number),
   );
+
+// https://www.sqlite.org/pragma.html#pragma_synchronous
+const [NORMAL, FULL] = [1, 2];
+const levelIn = (statements: Statements) =>
+  statements.get<{ synchronous: number }>("PRAGMA synchronous")?.synchronous;
 
 const upTo = (count: number) => Array.from({ length: count }, (_, at) => at);
 
@@ -70,19 +79,13 @@ describe("writes of one process that come at the same time", () => {
   test("are on the disk when they are answered, but for what need only outlive the process", async () => {
     const { database } = await openNumbers();
     await using _ = database;
-    const levelOf = (survivesPowerCut: boolean) =>
-      database.write(
-        (statements) => statements.get<{ synchronous: number }>("PRAGMA synchronous")?.synchronous,
-        { survivesPowerCut },
-      );
-    // https://www.sqlite.org/pragma.html#pragma_synchronous
-    const [NORMAL, FULL] = [1, 2];
-    expect(await levelOf(true)).toBe(FULL);
-    expect(await levelOf(false)).toBe(NORMAL);
+    const write = (survivesPowerCut: boolean) => database.write(levelIn, { survivesPowerCut });
+    expect(await write(true)).toBe(FULL);
+    expect(await write(false)).toBe(NORMAL);
     // In one transaction.
-    expect(await Promise.all([levelOf(false), levelOf(true)])).toEqual([FULL, FULL]);
-    expect(await levelOf(false)).toBe(NORMAL);
-    expect(await levelOf(true)).toBe(FULL);
+    expect(await Promise.all([write(false), write(true)])).toEqual([FULL, FULL]);
+    expect(await write(false)).toBe(NORMAL);
+    expect(await write(true)).toBe(FULL);
   });
 
   test("are written before the file is closed", async () => {
@@ -93,4 +96,19 @@ describe("writes of one process that come at the same time", () => {
     await using again = await Database.open(path);
     expect(await numbersOf(again)).toEqual([0, 1, 2]);
   });
+});
+
+test("a call's answer waits until it is on the disk, what was spent on a call without one does not", async () => {
+  await using database = await Database.open(join(directory, "ledger.db"));
+  await migrate(database, MIGRATIONS);
+  const ledger = new SqliteLedger(database, Date.now, new LedgerTexts(null));
+  const settleWith = async (answer: string | null) => {
+    const call = opening();
+    await ledger.open("user", call);
+    await ledger.settle("user", call.id, settlement({ answer }));
+    return await database.read(levelIn);
+  };
+  expect(await settleWith("An answer.")).toBe(FULL);
+  expect(await settleWith(null)).toBe(NORMAL);
+  expect(await settleWith("Another.")).toBe(FULL);
 });

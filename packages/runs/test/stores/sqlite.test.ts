@@ -244,7 +244,7 @@ describe("the schema of the SQLite store", () => {
       database.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'ledger%' ORDER BY name").all(),
     );
     expect(tables.map(({ name }) => name)).toEqual([
-      ...["ledger", "ledger_answers", "ledger_of_day", "ledger_of_run", "ledger_of_user", "ledger_sent"],
+      ...["ledger", "ledger_answers", "ledger_of_day", "ledger_of_run", "ledger_sent"],
     ]);
   });
 

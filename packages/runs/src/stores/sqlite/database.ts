@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { setTimeout as delay, setImmediate as immediate } from "node:timers/promises";
 import { StoreUnavailableError } from "../../store.ts";
+import { LateSync } from "./late-sync.ts";
 
 /** SQLite waits for another process in this thread, so the event loop stands still for as long. */
 const BUSY_TIMEOUT_MS = 10;
@@ -27,7 +28,7 @@ export type Values = Record<string, SQLInputValue>;
 /** Statements on an open file, each prepared once. All of it blocks, for well under a millisecond when indexed. */
 export class Statements {
   readonly #database: DatabaseSync;
-  readonly #prepared = new Map<string, StatementSync>();
+  readonly #prepared = new Map<string, Prepared>();
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -35,16 +36,19 @@ export class Statements {
 
   /** The first row. The caller names its shape, which the schema guarantees. */
   get<Row>(sql: string, values: Values = {}): Row | undefined {
-    return this.#prepare(sql).get(values) as Row | undefined;
+    const { statement, names } = this.#prepare(sql);
+    return statement.get(...valuesOf(names, values)) as Row | undefined;
   }
 
   all<Row>(sql: string, values: Values = {}): Row[] {
-    return this.#prepare(sql).all(values) as Row[];
+    const { statement, names } = this.#prepare(sql);
+    return statement.all(...valuesOf(names, values)) as Row[];
   }
 
   /** Answers how many rows changed. */
   run(sql: string, values: Values = {}): number {
-    return Number(this.#prepare(sql).run(values).changes);
+    const { statement, names } = this.#prepare(sql);
+    return Number(statement.run(...valuesOf(names, values)).changes);
   }
 
   /** Several statements at once, without values: for the schema. */
@@ -52,20 +56,40 @@ export class Statements {
     this.#database.exec(sql);
   }
 
-  #prepare(sql: string): StatementSync {
-    let statement = this.#prepared.get(sql);
-    if (!statement) {
-      statement = this.#database.prepare(sql);
-      this.#prepared.set(sql, statement);
+  #prepare(sql: string): Prepared {
+    let prepared = this.#prepared.get(sql);
+    if (!prepared) {
+      const names = [...new Set(Array.from(sql.matchAll(PARAMETER), ([, name]) => name ?? ""))];
+      const numbered = sql.replaceAll(PARAMETER, (_, name: string) => `?${names.indexOf(name) + 1}`);
+      prepared = { statement: this.#database.prepare(numbered), names };
+      this.#prepared.set(sql, prepared);
     }
-    return statement;
+    return prepared;
   }
+}
+
+/** A value that a statement names. There is none in the text of our statements. */
+const PARAMETER = /\$(\w+)/g;
+
+/** Node looks for the place of a named value each time, which takes longer than a small statement. */
+interface Prepared {
+  readonly statement: StatementSync;
+  /** Of the values, in their order. */
+  readonly names: readonly string[];
+}
+
+function valuesOf(names: readonly string[], values: Values): SQLInputValue[] {
+  return names.map((name) => {
+    const value = values[name];
+    if (value === undefined) throw new TypeError(`The statement has no value for $${name}.`);
+    return value;
+  });
 }
 
 export interface WriteOptions {
   /**
-   * False for what may be lost when the machine loses its power before something else is written, and not when this process ends. It is not waited
-   * for until it is on the disk, which is most of what a small write costs. True unless told.
+   * False for what must outlive this process, and may be lost when the machine loses its power within `LATE_MS`: nobody waits until it is on
+   * the disk, which is most of what a small write costs. True unless told.
    */
   readonly survivesPowerCut?: boolean;
 }
@@ -88,20 +112,22 @@ export class Database implements AsyncDisposable {
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
   readonly #waiting: Waiting[] = [];
+  readonly #lateSync: LateSync;
   /** Whether transactions wait for the disk now. */
   #isFull = true;
   /** Writes since the last that shared a transaction. */
   #alone = ALONE_AT_ONCE;
   #writing: Promise<void> | null = null;
 
-  private constructor(database: DatabaseSync) {
+  private constructor(database: DatabaseSync, path: string) {
     this.#database = database;
     this.#statements = new Statements(database);
+    this.#lateSync = new LateSync(`${path}-wal`);
   }
 
   static async open(path: string): Promise<Database> {
     const opened = await patiently(() => new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS }));
-    const database = new Database(opened);
+    const database = new Database(opened, path);
     try {
       await patiently(() => opened.exec("PRAGMA journal_mode = WAL"));
       // FULL: what was acknowledged survives a power cut, too.
@@ -167,12 +193,14 @@ export class Database implements AsyncDisposable {
   }
 
   #transact(writes: readonly Waiting[]): readonly unknown[] {
-    this.#waitForDisk(writes.some(({ survivesPowerCut }) => survivesPowerCut));
+    const isOnDisk = writes.some(({ survivesPowerCut }) => survivesPowerCut);
+    this.#waitForDisk(isOnDisk);
     // IMMEDIATE: a transaction that reads first and finds itself out of date when it writes could only start over.
     this.#statements.run("BEGIN IMMEDIATE");
     try {
       const results = writes.map(({ work }) => work(this.#statements));
       this.#statements.run("COMMIT");
+      this.#lateSync.written(isOnDisk);
       return results;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
@@ -190,6 +218,7 @@ export class Database implements AsyncDisposable {
   /** Writes what waits, and closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing;
+    await this.#lateSync[Symbol.asyncDispose]();
     if (this.#database.isOpen) this.#database.close();
   }
 }

@@ -6,24 +6,21 @@ import type { Database } from "./database.ts";
 export const ALL_DAYS: DayRange = { from: "", to: "~" };
 
 /**
- * The days on which there is anything in some tables, each found by a look into an index. What goes through many rows does so a
- * day at a time, so that the event loop has its turn in between.
+ * The days on which there is anything of anyone in some tables, each found by a look into an index. What goes through many rows does so
+ * a day at a time, so that the event loop has its turn in between.
  */
 export async function* daysOf(
   database: Database,
   tables: readonly ("ledger" | "savings")[],
-  user: string | null,
   { from, to }: DayRange,
 ): AsyncGenerator<Day> {
-  const mine = user === null ? "" : "user = $user AND";
   const parts = (compared: string): string =>
     tables
-      .map((table) => `SELECT min(day) AS day FROM ${table} WHERE ${mine} day ${compared} AND day <= $to`)
+      .map((table) => `SELECT min(day) AS day FROM ${table} WHERE day ${compared} AND day <= $to`)
       .join(" UNION ALL ");
   const find = async (compared: string, after: Day): Promise<Day | null> => {
     const found = await database.read((statements) =>
       statements.get<{ readonly day: Day | null }>(`SELECT min(day) AS day FROM (${parts(compared)})`, {
-        ...whose(user),
         after,
         to,
       }),
@@ -34,9 +31,4 @@ export async function* daysOf(
     yield day;
     await nextTurn();
   }
-}
-
-/** SQLite takes no value that a statement does not name. */
-export function whose(user: string | null): { readonly user?: string } {
-  return user === null ? {} : { user };
 }

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Erasure } from "../../ledger.ts";
+import type { Day } from "../../usage.ts";
 import type { Database, Values } from "./database.ts";
-import { ALL_DAYS, daysOf, whose } from "./ledger-days.ts";
+import { ALL_DAYS, daysOf } from "./ledger-days.ts";
 
 /** Rows of one transaction. */
 const ROWS_AT_ONCE = 100;
@@ -23,24 +24,40 @@ export class LedgerErasure {
 
   async erase(user: string | null, erasure: Erasure): Promise<number> {
     const { where, values } = conditionOf(erasure);
-    const mine = user === null ? "day = $day" : "user = $user AND day = $day";
     const some = `UPDATE ledger SET answer = NULL, message = NULL, erased_at = $now WHERE rowid IN (
-      SELECT rowid FROM ledger WHERE ${mine} AND rowid > $after AND erased_at IS NULL AND ${where}
+      SELECT rowid FROM ledger WHERE day = $day AND user = $user AND rowid > $after AND erased_at IS NULL AND ${where}
       ORDER BY rowid LIMIT ${ROWS_AT_ONCE})
     RETURNING rowid AS place`;
     let erased = 0;
-    for await (const day of daysOf(this.#database, ["ledger"], user, ALL_DAYS)) {
-      for (let after = 0, rows = ROWS_AT_ONCE; rows === ROWS_AT_ONCE; await nextTurn()) {
-        const bound = { ...whose(user), ...values, day, after, now: this.#now() };
-        const places = await this.#database.write((statements) =>
-          statements.all<{ readonly place: number }>(some, bound),
-        );
-        after = Math.max(...places.map(({ place }) => place));
-        rows = places.length;
-        erased += rows;
+    for await (const day of daysOf(this.#database, ["ledger"], ALL_DAYS)) {
+      for await (const one of user === null ? this.#usersOn(day) : [user]) {
+        for (let after = 0, rows = ROWS_AT_ONCE; rows === ROWS_AT_ONCE; await nextTurn()) {
+          const bound = { ...values, user: one, day, after, now: this.#now() };
+          const places = await this.#database.write((statements) =>
+            statements.all<{ readonly place: number }>(some, bound),
+          );
+          after = Math.max(...places.map(({ place }) => place));
+          rows = places.length;
+          erased += rows;
+        }
       }
     }
     return erased;
+  }
+
+  /** Each found by a look into the index. */
+  async *#usersOn(day: Day): AsyncGenerator<string> {
+    for (let after = ""; ; ) {
+      const found = await this.#database.read((statements) =>
+        statements.get<{ readonly user: string | null }>(
+          "SELECT min(user) AS user FROM ledger WHERE day = $day AND user > $after",
+          { day, after },
+        ),
+      );
+      if (!found?.user) return;
+      after = found.user;
+      yield after;
+    }
   }
 }
 

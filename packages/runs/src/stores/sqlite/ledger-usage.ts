@@ -14,7 +14,7 @@ import {
 } from "../../usage.ts";
 import { date, fromJson } from "./columns.ts";
 import type { Database } from "./database.ts";
-import { daysOf, whose } from "./ledger-days.ts";
+import { daysOf } from "./ledger-days.ts";
 
 /** Which calls are part of it, and what is summed. A cost of null is one that is not known. */
 const PARTS: Readonly<
@@ -73,8 +73,8 @@ export class LedgerUsage {
   async ofDays(user: string | null, range: DayRange): Promise<readonly DailyUsage[]> {
     const mine = user === null ? "day = $day" : "user = $user AND day = $day";
     const usage: DailyUsage[] = [];
-    for await (const day of daysOf(this.#database, ["ledger", "savings"], user, range)) {
-      const values = { ...whose(user), day };
+    for await (const day of daysOf(this.#database, ["ledger", "savings"], range)) {
+      const values = { user, day };
       const calls = await this.#database.read((statements) =>
         statements.all<SumsRow>(`${CALLS} WHERE ${mine} GROUP BY model_asked`, values),
       );

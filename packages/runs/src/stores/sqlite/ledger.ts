@@ -46,7 +46,7 @@ SELECT id, sent_at FROM ledger
 WHERE scope = $scope AND key_id = $keyId AND state = 'answered' AND settled_at >= $sentAt AND sent_at <= $now
   AND asked_anew = 0`;
 
-/** What a call came to does wait for the disk, and takes the row of its beginning there, too. */
+/** Answers wait for the disk. What says no more than what was spent follows a moment later. */
 const SURVIVES_A_KILL = { survivesPowerCut: false };
 
 type SettledRow = Pick<CallRow, "scope" | "key_id" | "sent_at" | "asked_anew">;
@@ -95,10 +95,11 @@ export class SqliteLedger implements LedgerStore {
       ...this.#texts.toStored(id, settlement),
       price: toJsonOrNull(settlement.price),
     };
+    const options = { survivesPowerCut: settlement.answer !== null };
     await this.#database.write((statements) => {
       const settled = statements.get<SettledRow>(SETTLE, values);
       if (settled && state === "answered" && settled.asked_anew === 0) markNeedless(statements, settled, now);
-    });
+    }, options);
   }
 
   async findAnswer(scope: string, query: AnswerQuery): Promise<LedgerRow | null> {

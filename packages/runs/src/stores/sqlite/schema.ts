@@ -257,6 +257,12 @@ CREATE TABLE secrets (
 
 ALTER TABLE steps ADD COLUMN postponed TEXT;
 `,
+  // Version 3. One index does for both, and every call writes it.
+  `
+DROP INDEX ledger_of_user;
+DROP INDEX ledger_of_day;
+CREATE INDEX ledger_of_day ON ledger (day, user);
+`,
 ];
 
 /**
