@@ -53,9 +53,11 @@ export class Bench implements AsyncDisposable {
   async child<Handlers extends Orders<Handlers>>(
     program: string,
     settings: unknown,
+    nodeFlags: readonly string[] = [],
   ): Promise<Child<Handlers>> {
     const file = join(import.meta.dirname, "children", `${program}.ts`);
-    return await startChild<Handlers>({ file, settings, orders: this.#orders, ordersUrl: this.#ordersUrl });
+    const channels = { orders: this.#orders, ordersUrl: this.#ordersUrl };
+    return await startChild<Handlers>({ file, settings, nodeFlags, ...channels });
   }
 
   /** How much of something a row does: less of it when it only has to show that it runs. */

@@ -22,11 +22,15 @@ export interface ApiProcess extends AsyncDisposable {
   readonly url: string;
 }
 
-export async function startApi(environment: Environment): Promise<ApiProcess> {
+export async function startApi(
+  environment: Environment,
+  nodeFlags: readonly string[] = [],
+): Promise<ApiProcess> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const started = await startProcess(join(root, "apps/api/src/main.ts"), {
     env: { ...environment, PORT: String(port) },
+    nodeFlags,
     ready: { url: `${url}/health/ready` },
   });
   return { id: started.id, url, [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() };

@@ -17,6 +17,7 @@ export interface ChildOptions {
   readonly file: string;
   /** Handed to the child as JSON. */
   readonly settings: unknown;
+  readonly nodeFlags: readonly string[];
   /** The Redis that orders go over. */
   readonly orders: Redis;
   readonly ordersUrl: string;
@@ -29,7 +30,7 @@ let children = 0;
 export async function startChild<Handlers extends Orders<Handlers>>(
   options: ChildOptions,
 ): Promise<Child<Handlers>> {
-  const { file, settings, orders, ordersUrl } = options;
+  const { file, settings, nodeFlags, orders, ordersUrl } = options;
   await using stack = new AsyncDisposableStack();
   const channel = `child-${++children}`;
   const answers = stack.use(await listen(orders, `${channel}:answers`));
@@ -37,6 +38,7 @@ export async function startChild<Handlers extends Orders<Handlers>>(
   const started = stack.use(
     await startProcess(file, {
       args: [JSON.stringify(assignment)],
+      nodeFlags,
       ready: new RegExp(`^${READY}$`),
     }),
   );

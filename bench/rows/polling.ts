@@ -28,6 +28,11 @@ const SMOKE_WARM_UP_MS = 200;
 const WARM_UP_SWEEPS = 50;
 const SMOKE_SWEEPS = 1;
 const CONNECTIONS = 50;
+/**
+ * A minute after load has become light V8 gives memory back, and throws away the code of what was not in use at that moment. For the minute
+ * that follows a request takes half as much again, in whichever of the two it is just then.
+ */
+const KEEPS_CODE = ["--no-memory-reducer"];
 /** How long a status is kept. */
 const TTL_SECONDS = 30;
 /** The most by which it is kept shorter, as a share. */
@@ -41,7 +46,7 @@ export const row = defineRow({
   name: "polling",
   measures:
     "What the cache saves our own API under polling: reads of the store and processor time, with the cache as a share of without it.",
-  how: `${USERS} users ask for all of their ${RUNS_OF_A_USER} runs and the list of their books at once, once a second, of an API with the cache and of one without, with the same limits; a third changes a run every ${CHANGE_EVERY_SECONDS} s. Both have warmed up for ${WARM_UP_MS / 1_000} s before, and by ${WARM_UP_SWEEPS} times all of these requests, each with a cache that is empty, as in a round most are hits and what a miss takes has to be compiled, too. Runs were then asked for spread over the ${TTL_SECONDS} s that a status is kept, so that as many expire in each round of ${ROUND_SECONDS} s. Reads with the cache are all its loads; without it, one for each request, which leaves out those of keys. Misses are those of run-status; of expiries there are as many as there can be of runs that are asked for all the time. Bare minimum: node:http around a read of the same store, without and with a Map and Redis that keep what was read for ${TTL_SECONDS} s; no keys, no limits, nothing changes.`,
+  how: `${USERS} users ask for all of their ${RUNS_OF_A_USER} runs and the list of their books at once, once a second, of an API with the cache and, half a pace later, of one without, with the same limits; a third changes a run every ${CHANGE_EVERY_SECONDS} s. Both have warmed up for ${WARM_UP_MS / 1_000} s before, and by ${WARM_UP_SWEEPS} times all of these requests, each with a cache that is empty, as in a round most are hits and what a miss takes has to be compiled, too. Runs were then asked for spread over the ${TTL_SECONDS} s that a status is kept, so that as many expire in each round of ${ROUND_SECONDS} s. V8 gives back no memory meanwhile (${KEEPS_CODE}), as it throws away compiled code with it. Reads with the cache are all its loads; without it, one for each request, which leaves out those of keys. Misses are those of run-status; of expiries there are as many as there can be of runs that are asked for all the time. Bare minimum: node:http around a read of the same store, without and with a Map and Redis that keep what was read for ${TTL_SECONDS} s; no keys, no limits, nothing changes.`,
   bars: {
     "SQLite: store reads, on ÷ off": atMost(0.05),
     "SQLite: API CPU, on ÷ off": atMost(0.7),
@@ -114,8 +119,8 @@ async function measure(bench: Bench, store: StoreOptions): Promise<Polled> {
   };
   const admin = await createKey(environment, "admin", "admin");
   const writer = stack.use(await startApi(environment));
-  const cached = stack.use(await startApi(environment));
-  const uncached = stack.use(await startApi({ ...environment, MYTHIC_CACHE: "off" }));
+  const cached = stack.use(await startApi(environment, KEEPS_CODE));
+  const uncached = stack.use(await startApi({ ...environment, MYTHIC_CACHE: "off" }, KEEPS_CODE));
   const users = Array.from({ length: bench.size(USERS, SMOKE_USERS) }, (_, at) => `reader-${at}`);
   const readers = await Promise.all(users.map((user) => prepareReader(environment, writer, user)));
   const change = changeInTurn(writer, readers);
@@ -126,9 +131,8 @@ async function measure(bench: Bench, store: StoreOptions): Promise<Polled> {
   const forMs = bench.size(ROUND_SECONDS, SMOKE_SECONDS) * 1_000;
   const rounds = await bench.repeat(async () => {
     const before = await readCounters(cached, admin);
-    const [on, off, changes] = await Promise.all([
-      measurePolling(cached, { readers, forMs }),
-      measurePolling(uncached, { readers, forMs }),
+    const [[on, off], changes] = await Promise.all([
+      measureBoth([cached, uncached], { readers, forMs }),
       atAPace(change, { everyMs: CHANGE_EVERY_SECONDS * 1_000, forMs }),
     ]);
     const after = await readCounters(cached, admin);
@@ -150,7 +154,7 @@ async function measureBare(
   const users = Object.fromEntries(readers.map(({ key, user }) => [`Bearer ${key}`, user]));
   const start = async (keepMs: number | null): Promise<Served> => {
     const settings: StatusServerSettings = { ...options, users, keepMs };
-    const child = stack.use(await bench.child<StatusServerOrders>("status-server", settings));
+    const child = stack.use(await bench.child<StatusServerOrders>("status-server", settings, KEEPS_CODE));
     return { id: child.id, ...(await child.order("address", null)) };
   };
   const cached = await start(TTL_SECONDS * 1_000);
@@ -158,10 +162,8 @@ async function measureBare(
   await begin(bench, [cached, uncached], readers);
   const forMs = bench.size(ROUND_SECONDS, SMOKE_SECONDS) * 1_000;
   return await bench.repeat(async () => {
-    const [on, off] = await Promise.all(
-      [cached, uncached].map((server) => measurePolling(server, { readers, forMs })),
-    );
-    return (on?.cpuMs ?? Number.NaN) / (off?.cpuMs ?? Number.NaN);
+    const [on, off] = await measureBoth([cached, uncached], { readers, forMs });
+    return on.cpuMs / off.cpuMs;
   });
 }
 
@@ -211,11 +213,22 @@ interface Polling {
   readonly forMs: number;
 }
 
+interface Used {
+  readonly cpuMs: number;
+  readonly requests: number;
+}
+
+/** Polls the second half-way between two polls of the first, so that they do not take the processors from each other. */
+async function measureBoth(
+  [first, second]: readonly [Served, Served],
+  polling: Polling,
+): Promise<readonly [Used, Used]> {
+  const later = pause(everyMs(polling.readers) / 2).then(() => measurePolling(second, polling));
+  return await Promise.all([measurePolling(first, polling), later]);
+}
+
 /** Each user asks for all of their runs and the list of their books at once, once a second. */
-async function measurePolling(
-  server: Served,
-  { readers, forMs }: Polling,
-): Promise<{ readonly cpuMs: number; readonly requests: number }> {
+async function measurePolling(server: Served, { readers, forMs }: Polling): Promise<Used> {
   const polls = readers.map((reader) => pollOf(server, reader));
   const before = cpuMs(server.id);
   let requests = 0;
@@ -223,8 +236,13 @@ async function measurePolling(
     const made = await polls[at % polls.length]?.();
     requests += made ?? 0;
   };
-  await atAPace(poll, { everyMs: 1_000 / polls.length, forMs });
+  await atAPace(poll, { everyMs: everyMs(readers), forMs });
   return { requests, cpuMs: cpuMs(server.id) - before };
+}
+
+/** Between the polls of two users. */
+function everyMs(readers: readonly Reader[]): number {
+  return 1_000 / readers.length;
 }
 
 /** Asks for one run over and over: the rounds are too few requests to compile what answers. */
@@ -244,11 +262,11 @@ async function warmUp({ url }: Served, readers: readonly Reader[], forMs: number
 /** Polls with more and more of the runs. */
 async function beginInTurn(server: Served, readers: readonly Reader[], forMs: number): Promise<void> {
   const polls = readers.map((reader) => pollOf(server, reader));
-  const everyMs = 1_000 / polls.length;
+  const pace = { everyMs: everyMs(readers), forMs };
   const poll = async (at: number) => {
-    await polls[at % polls.length]?.((at * everyMs) / forMs);
+    await polls[at % polls.length]?.((at * pace.everyMs) / forMs);
   };
-  await atAPace(poll, { everyMs, forMs });
+  await atAPace(poll, pace);
 }
 
 /** Gives a function that polls this share of a user's runs, all without it, and answers how many requests that were. */

@@ -7,6 +7,8 @@ import { waitFor } from "./wait.ts";
 export interface ProcessOptions {
   /** Arguments after the file. */
   readonly args?: readonly string[];
+  /** Node's own, before the file. */
+  readonly nodeFlags?: readonly string[];
   /** Added to PATH and HOME alone, so that a test's process sees nothing of the machine's settings. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -32,7 +34,7 @@ export interface TestProcess extends AsyncDisposable {
 /** Starts `node <file>` and resolves when it is ready. It is killed when it is disposed of. */
 export async function startProcess(file: string, options: ProcessOptions = {}): Promise<TestProcess> {
   const { PATH = "", HOME = "" } = process.env;
-  const child = spawn(process.execPath, [file, ...(options.args ?? [])], {
+  const child = spawn(process.execPath, [...(options.nodeFlags ?? []), file, ...(options.args ?? [])], {
     cwd: options.cwd,
     env: { PATH, HOME, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
