@@ -166,8 +166,9 @@ export class Database implements AsyncDisposable {
   }
 
   async #writeAll(): Promise<void> {
-    // What else comes with the same turn of the event loop writes too, where there lately was something.
-    if (this.#alone < ALONE_AT_ONCE) await immediate();
+    // What else comes with the same turn of the event loop writes too, where there lately was something. What does not wait for the disk can
+    // wait for that: sharing is most of what it can save.
+    if (this.#alone < ALONE_AT_ONCE || !this.#waiting[0]?.survivesPowerCut) await immediate();
     do {
       const writes = this.#waiting.splice(0, MOST_TOGETHER);
       this.#alone = writes.length === 1 ? this.#alone + 1 : 0;
