@@ -13,6 +13,7 @@ import {
   startApi,
 } from "../measuring/api.ts";
 import { loadServer } from "../measuring/http-load.ts";
+import { KEEPS_CODE } from "../measuring/keeps-code.ts";
 import { readCounter } from "../measuring/metrics.ts";
 import { cpuMs } from "../measuring/process-cpu.ts";
 import { atMost, BARE_MINIMUM, defineRow, type Measured, MYTHIC } from "../row.ts";
@@ -28,11 +29,6 @@ const SMOKE_WARM_UP_MS = 200;
 const WARM_UP_SWEEPS = 50;
 const SMOKE_SWEEPS = 1;
 const CONNECTIONS = 50;
-/**
- * A minute after load has become light V8 gives memory back, and throws away the code of what was not in use at that moment. For the minute
- * that follows a request takes half as much again, in whichever of the two it is just then.
- */
-const KEEPS_CODE = ["--no-memory-reducer"];
 /** How long a status is kept. */
 const TTL_SECONDS = 30;
 /** The most by which it is kept shorter, as a share. */

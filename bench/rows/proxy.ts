@@ -6,6 +6,7 @@ import type { BareProxyOrders, BareProxySettings } from "../children/bare-proxy.
 import { createKey, makeDataDir, RATE_LIMITS, startApi } from "../measuring/api.ts";
 import { loadServer } from "../measuring/http-load.ts";
 import { type Asked, askInTurns, TURN_MS, TURNS } from "../measuring/in-turns.ts";
+import { KEEPS_CODE } from "../measuring/keeps-code.ts";
 import { median } from "../measuring/statistics.ts";
 import { atLeast, atMost, BARE_MINIMUM, defineRow, type Measured, MYTHIC } from "../row.ts";
 import { number } from "../table.ts";
@@ -29,7 +30,7 @@ const HITS = "hits a second ÷ Portkey's";
 export const row = defineRow({
   name: "proxy",
   measures: "What it costs to stand between a client of OpenAI's API and a model.",
-  how: `POST /v1/chat/completions with a prompt of 4 kB to a model that answers at once. Passed on: ${PASSED.connections} connections, processor time of the process in between as the system counts it. Hits: ${HIT.connections} connections. In ${TURNS} turns of ${TURN_MS} ms a round, after each has warmed up for ${WARM_UP_S} s. Mythic knows the caller by a key, limits them in Redis, and keeps a ledger on disk; Portkey, as npm has it, does none of it. Its cache is not in that build: what stands in its place is a Map behind its own hook. Bare minimum: node:http, JSON.parse, the openai SDK, JSON.stringify, and a Map for hits.`,
+  how: `POST /v1/chat/completions with a prompt of 4 kB to a model that answers at once. Passed on: ${PASSED.connections} connections, processor time of the process in between as the system counts it. Hits: ${HIT.connections} connections. In ${TURNS} turns of ${TURN_MS} ms a round, after each has warmed up for ${WARM_UP_S} s; V8 gives back no memory meanwhile (${KEEPS_CODE}), as it throws away compiled code with it. Mythic knows the caller by a key, limits them in Redis, and keeps a ledger on disk; Portkey, as npm has it, does none of it. Its cache is not in that build: what stands in its place is a Map behind its own hook. Bare minimum: node:http, JSON.parse, the openai SDK, JSON.stringify, and a Map for hits.`,
   bars: { [CPU]: atMost(1), [HITS]: atLeast(1) },
   async run(bench) {
     await using stack = new AsyncDisposableStack();
@@ -51,7 +52,7 @@ export const row = defineRow({
     };
     const startMythic = async (): Promise<Gateway> => {
       const key = await createKey(environment, "reader", "user");
-      const api = stack.use(await startApi(environment));
+      const api = stack.use(await startApi(environment, KEEPS_CODE));
       const headers = { authorization: `Bearer ${key}` };
       return { id: api.id, url: api.url, passing: headers, hitting: headers };
     };
@@ -60,6 +61,7 @@ export const row = defineRow({
       const url = `http://127.0.0.1:${port}`;
       const started = await startProcess(join(root, "bench/children/portkey.ts"), {
         args: ["--headless", `--port=${port}`],
+        nodeFlags: KEEPS_CODE,
         ready: { url },
       });
       stack.use(started);
@@ -70,7 +72,7 @@ export const row = defineRow({
     };
     const startBare = async (): Promise<Gateway> => {
       const settings: BareProxySettings = { apiKey: API_KEY, baseUrl };
-      const child = stack.use(await bench.child<BareProxyOrders>("bare-proxy", settings));
+      const child = stack.use(await bench.child<BareProxyOrders>("bare-proxy", settings, KEEPS_CODE));
       return { id: child.id, ...(await child.order("address", null)), passing: {}, hitting: {} };
     };
     const starts = new Map([
