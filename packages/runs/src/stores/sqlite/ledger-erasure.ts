@@ -30,7 +30,7 @@ export class LedgerErasure {
     RETURNING rowid AS place`;
     let erased = 0;
     for await (const day of daysOf(this.#database, ["ledger"], ALL_DAYS)) {
-      for await (const one of user === null ? this.#usersOn(day) : [user]) {
+      for await (const one of this.#usersOn(day, user)) {
         for (let after = 0, rows = ROWS_AT_ONCE; rows === ROWS_AT_ONCE; await nextTurn()) {
           const bound = { ...values, user: one, day, after, now: this.#now() };
           const places = await this.#database.write((statements) =>
@@ -45,13 +45,14 @@ export class LedgerErasure {
     return erased;
   }
 
-  /** Each found by a look into the index. */
-  async *#usersOn(day: Day): AsyncGenerator<string> {
+  /** Who has rows of a day, of all or of one: each found by a look into the index. */
+  async *#usersOn(day: Day, user: string | null): AsyncGenerator<string> {
+    const meant = user === null ? "" : "user = $user AND";
     for (let after = ""; ; ) {
       const found = await this.#database.read((statements) =>
         statements.get<{ readonly user: string | null }>(
-          "SELECT min(user) AS user FROM ledger WHERE day = $day AND user > $after",
-          { day, after },
+          `SELECT min(user) AS user FROM ledger WHERE day = $day AND ${meant} user > $after`,
+          { day, user, after },
         ),
       );
       if (!found?.user) return;
