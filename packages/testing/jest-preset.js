@@ -9,7 +9,8 @@ export default {
   globalSetup: join(import.meta.dirname, "src/global-setup.ts"),
   globalTeardown: join(import.meta.dirname, "src/global-teardown.ts"),
   coverageProvider: "v8",
-  testTimeout: 30_000,
+  // A container that is started for the first time takes half of it on a busy machine.
+  testTimeout: 60_000,
   // Most of what tests do is wait for servers and processes.
   maxWorkers: 2,
 };

@@ -23,13 +23,15 @@ export interface RedisClusterOptions {
 
 const PRIMARIES = 3;
 const SLOTS = 16_384;
+/** Servers that failed to meet try again after this time, so while they form a Cluster it is never longer. */
+const NODE_TIMEOUT_MS = 1_000;
 
 /** Starts a Cluster on free ports, in about three seconds, with a `redis-server` on PATH. It ends with this process. */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<TestRedisCluster> {
   await needRedisServer();
-  const { replicas = 0, nodeTimeoutMs = 1_000, args = [] } = options;
+  const { replicas = 0, nodeTimeoutMs = NODE_TIMEOUT_MS, args = [] } = options;
   await using stack = new AsyncDisposableStack();
-  const start = async () => stack.use(await spawnRedis(await nodeArguments(nodeTimeoutMs, args)));
+  const start = async () => stack.use(await spawnRedis(await nodeArguments(args)));
   const nodes = await Promise.all(Array.from({ length: PRIMARIES * (1 + replicas) }, start));
   const primaries = nodes.slice(0, PRIMARIES);
   const followers = nodes.slice(PRIMARIES);
@@ -38,6 +40,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     clients.adopt(new Redis(url), async (client) => client.disconnect()),
   );
   await form(connections);
+  await Promise.all(connections.map((node) => node.config("SET", "cluster-node-timeout", nodeTimeoutMs)));
   const owned = stack.move();
   return {
     url: `redis+cluster://${primaries.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
@@ -47,12 +50,12 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   };
 }
 
-async function nodeArguments(nodeTimeoutMs: number, more: readonly string[]): Promise<readonly string[]> {
+async function nodeArguments(more: readonly string[]): Promise<readonly string[]> {
   // Unless told, the servers talk to each other on a port that is 10,000 higher, which need not exist.
   const busPort = await freePort();
   return [
     ...["--save", "", "--appendonly", "no", "--cluster-enabled", "yes", "--cluster-port", String(busPort)],
-    ...["--cluster-node-timeout", String(nodeTimeoutMs), "--repl-diskless-sync-delay", "0"],
+    ...["--cluster-node-timeout", String(NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"],
     // A replica is told of to clients once it has heard from its primary, which by default speaks up every ten seconds.
     ...["--repl-ping-replica-period", "1", ...more],
   ];

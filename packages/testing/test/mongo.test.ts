@@ -33,4 +33,4 @@ test("an own MongoDB can be frozen and killed, and comes back with its data", as
   await mongo.start();
   await using client = new MongoClient(url, options);
   expect(await client.db().collection("things").countDocuments()).toBe(1);
-}, 60_000);
+}, 120_000);
