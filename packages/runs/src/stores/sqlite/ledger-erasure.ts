@@ -23,24 +23,28 @@ export class LedgerErasure {
   }
 
   async erase(user: string | null, erasure: Erasure): Promise<number> {
-    const { where, values } = conditionOf(erasure);
+    const condition = conditionOf(erasure);
+    let erased = 0;
+    for await (const day of daysOf(this.#database, ["ledger"], ALL_DAYS)) {
+      for await (const one of this.#usersOn(day, user)) erased += await this.#eraseDay(day, one, condition);
+    }
+    return erased;
+  }
+
+  async #eraseDay(day: Day, user: string, { where, values }: Condition): Promise<number> {
     const some = `UPDATE ledger SET answer = NULL, message = NULL, erased_at = $now WHERE rowid IN (
       SELECT rowid FROM ledger WHERE day = $day AND user = $user AND rowid > $after AND erased_at IS NULL AND ${where}
       ORDER BY rowid LIMIT ${ROWS_AT_ONCE})
     RETURNING rowid AS place`;
     let erased = 0;
-    for await (const day of daysOf(this.#database, ["ledger"], ALL_DAYS)) {
-      for await (const one of this.#usersOn(day, user)) {
-        for (let after = 0, rows = ROWS_AT_ONCE; rows === ROWS_AT_ONCE; await nextTurn()) {
-          const bound = { ...values, user: one, day, after, now: this.#now() };
-          const places = await this.#database.write((statements) =>
-            statements.all<{ readonly place: number }>(some, bound),
-          );
-          after = Math.max(...places.map(({ place }) => place));
-          rows = places.length;
-          erased += rows;
-        }
-      }
+    for (let after = 0, rows = ROWS_AT_ONCE; rows === ROWS_AT_ONCE; await nextTurn()) {
+      const bound = { ...values, user, day, after, now: this.#now() };
+      const places = await this.#database.write((statements) =>
+        statements.all<{ readonly place: number }>(some, bound),
+      );
+      after = Math.max(...places.map(({ place }) => place));
+      rows = places.length;
+      erased += rows;
     }
     return erased;
   }
