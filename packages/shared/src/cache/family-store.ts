@@ -152,7 +152,7 @@ export class FamilyStore {
   async #obtain(call: readonly unknown[], key: string): Promise<unknown> {
     const location = this.#locate(call, key);
     const { loads } = this.#options;
-    let flight = loads.get(key);
+    let flight = loads.joinable(key);
     // A refresh that began early is waited for by nobody while there is the value that it refreshes.
     if (flight === undefined || flight.isEarly(this.#tiers.now())) {
       const startedAt = performance.now();
@@ -165,7 +165,7 @@ export class FamilyStore {
         if (found.entry.refreshFrom !== Number.POSITIVE_INFINITY) this.#refreshEarly(call, key, found.entry);
         return found.entry.value;
       }
-      flight = loads.get(key);
+      flight = loads.joinable(key);
       if (flight === undefined) {
         const { load, options } = this.#readLoad(call);
         const { stale, seen } = found;

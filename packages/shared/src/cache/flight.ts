@@ -49,6 +49,7 @@ export interface FlightPlan {
  */
 export class Flight {
   readonly location: Location;
+  readonly begunAt: number;
   /** Rejects with the error of the load. */
   readonly result: Promise<unknown>;
   readonly #options: FlightOptions;
@@ -56,6 +57,7 @@ export class Flight {
   readonly #lease: Lease;
   #stale: LocalEntry | null;
   #isFenced = false;
+  #isLeftBehind = false;
   /** Loading under this lease. */
   #held: HeldLease | null = null;
   /** Loading without one. */
@@ -69,6 +71,7 @@ export class Flight {
     this.#plan = plan;
     this.#options = options;
     this.#stale = plan.stale;
+    this.begunAt = options.tiers.now();
     this.#lease = { token: newToken(), ms: options.leaseMs };
     // It begins when everybody can find it.
     this.result = Promise.resolve().then(() => this.#fly());
@@ -91,6 +94,12 @@ export class Flight {
     this.#options.detach(this);
   }
 
+  /** Nobody joins it any more, nor tells it what happens. Redis alone knows whether what it loads may be stored. */
+  leaveBehind(): void {
+    this.#isLeftBehind = true;
+    this.#options.detach(this);
+  }
+
   /** Something happened to the value, its lease or its tags. */
   touch(): void {
     this.#touches += 1;
@@ -107,6 +116,10 @@ export class Flight {
 
   get #report(): FamilyReport {
     return this.#options.report;
+  }
+
+  get #mayKeepAlone(): boolean {
+    return !this.#isFenced && !this.#isLeftBehind;
   }
 
   async #fly(): Promise<unknown> {
@@ -204,10 +217,10 @@ export class Flight {
       if (sealed === null) return value;
       // If Redis came back meanwhile, the value may have been invalidated by others.
       const isOpen = tiers.open !== null;
-      if (!this.#isFenced && wasOpen === isOpen) this.#keepAlone(sealed, ms);
+      if (this.#mayKeepAlone && wasOpen === isOpen) this.#keepAlone(sealed, ms);
       return sealed.entry.value;
     } catch (error) {
-      if (!this.#isFenced) failed(this.location, error);
+      if (this.#mayKeepAlone) failed(this.location, error);
       throw error;
     } finally {
       this.#isAlone = false;
@@ -275,7 +288,7 @@ export class Flight {
       }
     } catch {
       tiers.endRead(mark);
-      if (!this.#isFenced) this.#keepAlone(sealed, ms);
+      if (this.#mayKeepAlone) this.#keepAlone(sealed, ms);
     }
     return sealed.entry.value;
   }

@@ -36,6 +36,14 @@ export class Loads {
     return this.#flights.get(key);
   }
 
+  /** The load that callers who come now may join. One that began too long ago for that goes on without them. */
+  joinable(key: string): Flight | undefined {
+    const flight = this.#flights.get(key);
+    if (flight === undefined || this.#options.tiers.isHeardSince(flight.begunAt)) return flight;
+    flight.leaveBehind();
+    return undefined;
+  }
+
   begin(plan: FlightPlan): Flight {
     const { tiers, report, leaseMs, failureTtlMs } = this.#options;
     const flight = new Flight(plan, {

@@ -78,11 +78,11 @@ export class Tiers {
     const redis = this.open;
     if (redis === null) return Promise.resolve(this.#findHere(key));
     const other = this.#reads.get(key);
-    if (other !== undefined) {
+    if (other !== undefined && this.isHeardSince(other.begunAt)) {
       other.isShared = true;
       return other.found;
     }
-    const look = new Look();
+    const look = new Look(this.now());
     look.found = this.#look(redis, location, look);
     this.#reads.set(key, look);
     return look.found;
@@ -101,6 +101,15 @@ export class Tiers {
     };
     await Promise.all([...bySlot.values()].map(look));
     return found;
+  }
+
+  /**
+   * Whether we would know if what was begun at that moment had been invalidated meanwhile, or it was so lately that no matter. What began before
+   * this process slept, say, is not to be shared with those who come after: the news of what happened may not have been read yet.
+   */
+  isHeardSince(begunAt: number): boolean {
+    const now = this.now();
+    return now < this.feed.trustedUntil || now < begunAt + this.#aloneTtlMs;
   }
 
   /** Judges what Redis replied, and keeps it if it is fresh and nothing was heard against it since `mark`. */
@@ -271,8 +280,13 @@ export class Tiers {
 
 /** A look into Redis that others may share. */
 class Look {
+  readonly begunAt: number;
   found: Promise<Found> = NEVER;
   isShared = false;
+
+  constructor(begunAt: number) {
+    this.begunAt = begunAt;
+  }
 }
 
 const NEVER = new Promise<never>(() => undefined);

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { waitFor } from "@mythic/testing/wait";
 import { type Crew, gather, holds, keyOf, letsGo, type Member } from "./crew.ts";
 import type { Way } from "./notes-child.ts";
+import { sharedNow } from "./orders.ts";
 
 const WAYS: readonly { readonly way: Way }[] = [
   { way: "key" },
@@ -11,6 +12,10 @@ const WAYS: readonly { readonly way: Way }[] = [
 ];
 
 const HEARTBEAT_MS = 200;
+/** Less than a lease, and longer than it takes to fall asleep. */
+const DOZE_MS = 500;
+/** For so long is shared what is on its way, though nothing be heard: as long as what is kept where there is no Redis. */
+const SHARED_MS = 1_000;
 
 let crew: Crew;
 let one: Member;
@@ -134,9 +139,11 @@ describe("a process that slept through its lease", () => {
     await sleepy[Symbol.asyncDispose]();
   });
 
-  async function fallAsleep(): Promise<void> {
+  /** In the middle of a load. `before`: what it is told when that has begun. */
+  async function fallAsleep(before = async () => {}): Promise<void> {
     await sleeper.order("ask", { id, text: "old" });
     await sleeper.order("begun", id);
+    await before();
     sleeper.signal("SIGSTOP");
     await waitFor(async () => (await sleepy.stranger.exists(keyOf(id, "l"))) === 0);
   }
@@ -161,6 +168,39 @@ describe("a process that slept through its lease", () => {
     await wakeUp();
     expect(await awake.order("get", id)).toBeUndefined();
     expect(await sleeper.order("get", id)).toBeUndefined();
+  });
+
+  test("shares what it was loading with nobody who comes as it wakes up, before it can have heard of anything", async () => {
+    let late: Promise<string> | undefined;
+    await fallAsleep(async () => {
+      late = sleeper.order("obtainAt", { id, text: "not needed", at: sharedNow() + DOZE_MS });
+      // By then it has heard of the order above, too.
+      expect(await sleeper.order("isLoading", id)).toBe(true);
+    });
+    expect(await awake.order("obtain", { id, text: "new" })).toBe("new");
+    await wakeUp();
+    expect(await late).toBe("new");
+  });
+
+  test("shares what it was reading with nobody who comes as it wakes up", async () => {
+    await awake.order("set", { id, text: "old" });
+    const { server, stranger } = sleepy;
+    await server.pause();
+    const early = sleeper.order("get", id);
+    const late = sleeper.order("getAt", { id, at: sharedNow() + DOZE_MS });
+    expect(await sleeper.order("peek", id)).toBeUndefined();
+    // Commands are sent at the end of a turn of the event loop: in a later one that is over.
+    expect(await sleeper.order("peek", id)).toBeUndefined();
+    sleeper.signal("SIGSTOP");
+    await server.resume();
+    // The reply to the sleeper is on its way before this one.
+    expect(await stranger.exists(keyOf(id))).toBe(1);
+    await awake.order("set", { id, text: "new" });
+    const changedAt = performance.now();
+    await waitFor(() => performance.now() > changedAt + SHARED_MS);
+    sleeper.signal("SIGCONT");
+    expect(await early).toBe("old");
+    expect(await late).toBe("new");
   });
 
   test("does not serve from its memory what changed meanwhile", async () => {

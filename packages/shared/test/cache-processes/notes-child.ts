@@ -56,8 +56,12 @@ export interface NotesOrders {
   answer(id: string): Promise<Answer>;
   peek(id: string): string | undefined;
   get(id: string): Promise<string | undefined>;
+  /** The same at a moment of the clock that all processes share. */
+  getAt(order: { readonly id: string; readonly at: number }): Promise<string | undefined>;
   /** The note, loaded at once if there is none: its text is the one given then. */
   obtain(order: { readonly id: string; readonly text: string }): Promise<string>;
+  /** The same at such a moment. */
+  obtainAt(order: { readonly id: string; readonly text: string; readonly at: number }): Promise<string>;
   set(order: { readonly id: string; readonly text: string }): Promise<boolean>;
   invalidate(order: { readonly id: string; readonly way: Way }): Promise<void>;
   /** Reads a note again and again, for as long as Redis has not been told of all invalidations, and gives every text that came. */
@@ -157,6 +161,10 @@ async function main(settings: NotesSettings): Promise<void> {
     return asked;
   };
 
+  const get: NotesOrders["get"] = async (id) => (await notes.get(USER, id))?.text;
+  const obtain: NotesOrders["obtain"] = async ({ id, text }) =>
+    (await notes.getOrSet(USER, id, () => ({ text }))).text;
+
   takeOrders<NotesOrders>({
     ready: () => cache.ready(READY_MS),
     async stampede({ id, callers, loadMs, fails, beginsAt }) {
@@ -199,8 +207,16 @@ async function main(settings: NotesSettings): Promise<void> {
       return answer;
     },
     peek: (id) => notes.peek(USER, id)?.text,
-    get: async (id) => (await notes.get(USER, id))?.text,
-    obtain: async ({ id, text }) => (await notes.getOrSet(USER, id, () => ({ text }))).text,
+    get,
+    async getAt({ id, at }) {
+      await until(at);
+      return await get(id);
+    },
+    obtain,
+    async obtainAt({ at, ...order }) {
+      await until(at);
+      return await obtain(order);
+    },
     set: ({ id, text }) => notes.set(USER, id, { text }),
     invalidate: ({ id, way }) => invalidateNote(cache, id, way),
     async readUntilTold(id) {
