@@ -36,13 +36,12 @@ const JITTER = 0.1;
 const CHANGE_EVERY_SECONDS = 2;
 /** Of one process. */
 const CACHE_LOADS = "mythic_cache_loads_total";
-const CACHE_MISSES = "mythic_cache_misses_total";
 
 export const row = defineRow({
   name: "polling",
   measures:
     "What the cache saves our own API under polling: reads of the store and processor time, with the cache as a share of without it.",
-  how: `${USERS} users ask for all of their ${RUNS_OF_A_USER} runs and the list of their books at once, once a second, of an API with the cache and, half a pace later, of one without, with the same limits; a third changes a run every ${CHANGE_EVERY_SECONDS} s. Both have warmed up for ${WARM_UP_MS / 1_000} s before, and by ${WARM_UP_SWEEPS} times all of these requests, each with a cache that is empty, as in a round most are hits and what a miss takes has to be compiled, too. Runs were then asked for spread over the ${TTL_SECONDS} s that a status is kept, so that as many expire in each round of ${ROUND_SECONDS} s. V8 gives back no memory meanwhile (${KEEPS_CODE}), as it throws away compiled code with it. Reads with the cache are all its loads; without it, one for each request, which leaves out those of keys. Misses are those of run-status; of expiries there are as many as there can be of runs that are asked for all the time. Bare minimum: node:http around a read of the same store, without and with a Map and Redis that keep what was read for ${TTL_SECONDS} s; no keys, no limits, nothing changes.`,
+  how: `${USERS} users ask for all of their ${RUNS_OF_A_USER} runs and the list of their books at once, once a second, of an API with the cache and, half a pace later, of one without, with the same limits; a third changes a run every ${CHANGE_EVERY_SECONDS} s. Both have warmed up for ${WARM_UP_MS / 1_000} s before, and by ${WARM_UP_SWEEPS} times all of these requests, each with a cache that is empty, as in a round most are hits and what a miss takes has to be compiled, too. Runs were then asked for spread over the ${TTL_SECONDS} s that a status is kept, so that as many expire in each round of ${ROUND_SECONDS} s. V8 gives back no memory meanwhile (${KEEPS_CODE}), as it throws away compiled code with it. Reads with the cache are all its loads; without it, one for each request, which leaves out those of keys. Misses are all loads of run-status, also those ahead of time; of expiries there are as many as there can be of runs that are asked for all the time. Bare minimum: node:http around a read of the same store, without and with a Map and Redis that keep what was read for ${TTL_SECONDS} s; no keys, no limits, nothing changes.`,
   bars: {
     "SQLite: store reads, on ÷ off": atMost(0.05),
     "SQLite: API CPU, on ÷ off": atMost(0.7),
@@ -219,7 +218,7 @@ async function measureBoth(
   [first, second]: readonly [Served, Served],
   polling: Polling,
 ): Promise<readonly [Used, Used]> {
-  const later = pause(everyMs(polling.readers) / 2).then(() => measurePolling(second, polling));
+  const later = pause(userEveryMs(polling.readers) / 2).then(() => measurePolling(second, polling));
   return await Promise.all([measurePolling(first, polling), later]);
 }
 
@@ -232,12 +231,12 @@ async function measurePolling(server: Served, { readers, forMs }: Polling): Prom
     const made = await polls[at % polls.length]?.();
     requests += made ?? 0;
   };
-  await atAPace(poll, { everyMs: everyMs(readers), forMs });
+  await atAPace(poll, { everyMs: userEveryMs(readers), forMs });
   return { requests, cpuMs: cpuMs(server.id) - before };
 }
 
 /** Between the polls of two users. */
-function everyMs(readers: readonly Reader[]): number {
+function userEveryMs(readers: readonly Reader[]): number {
   return 1_000 / readers.length;
 }
 
@@ -258,7 +257,7 @@ async function warmUp({ url }: Served, readers: readonly Reader[], forMs: number
 /** Polls with more and more of the runs. */
 async function beginInTurn(server: Served, readers: readonly Reader[], forMs: number): Promise<void> {
   const polls = readers.map((reader) => pollOf(server, reader));
-  const pace = { everyMs: everyMs(readers), forMs };
+  const pace = { everyMs: userEveryMs(readers), forMs };
   const poll = async (at: number) => {
     await polls[at % polls.length]?.((at * pace.everyMs) / forMs);
   };
@@ -281,7 +280,7 @@ async function readCounters({ url }: ApiProcess, admin: string): Promise<Counter
   const ofStatus = { family: "run-status" };
   return {
     loads: readCounter(text, CACHE_LOADS),
-    misses: readCounter(text, CACHE_MISSES, ofStatus),
+    misses: readCounter(text, CACHE_LOADS, ofStatus),
   };
 }
 

@@ -1,11 +1,12 @@
 import { awaitLoad } from "./await-load.ts";
 import type { FamilyReport } from "./cache-report.ts";
-import { isRefreshDue } from "./early-refresh.ts";
+import { isRefreshDrawn } from "./early-refresh.ts";
 import { encodeKey, encodeText, shorten } from "./encode-key.ts";
 import { stampBytes } from "./envelope.ts";
 import { type Explanation, explain } from "./explain.ts";
 import type { CacheFamily, KeyPart, ScopeKind } from "./family.ts";
 import type { LoadOptions, SetOptions } from "./family-cache.ts";
+import type { Flight } from "./flight.ts";
 import type { Invalidator } from "./invalidator.ts";
 import type { Loads } from "./loads.ts";
 import type { LocalEntry } from "./local-tier.ts";
@@ -53,6 +54,8 @@ export class FamilyStore {
   readonly #isOfUsers: boolean;
   /** How many arguments say where a value is, the user included. */
   readonly #arity: number;
+  /** Loads under way that somebody waits for: there was no value, or its time was up. */
+  #loadsWaitedFor = 0;
 
   constructor(family: UntypedFamily, options: FamilyStoreOptions) {
     this.#family = family;
@@ -170,6 +173,7 @@ export class FamilyStore {
         const { load, options } = this.#readLoad(call);
         const { stale, seen } = found;
         const begun = loads.begin({ location, load, stale, seen, ttlMs: options.ttlMs });
+        this.#countUntilDone(begun);
         return await awaitLoad(begun, { report: this.#report, now: this.#tiers.now, signal: options.signal });
       }
     }
@@ -181,10 +185,24 @@ export class FamilyStore {
   #refreshEarly(call: readonly unknown[], key: string, entry: LocalEntry): void {
     const { loads } = this.#options;
     const now = this.#tiers.now();
-    if (now < entry.refreshFrom || loads.get(key) !== undefined || !isRefreshDue(entry, now)) return;
+    if (now < entry.refreshFrom || loads.get(key) !== undefined || !this.#isRefreshDue(entry, now)) return;
     const { load, options } = this.#readLoad(call);
     const seen = stampBytes(entry.stamp);
     loads.begin({ location: this.#locate(call, key), load, stale: entry, seen, ttlMs: options.ttlMs });
+  }
+
+  #isRefreshDue(entry: LocalEntry, now: number): boolean {
+    const { earlyRefresh, refreshAlongMs } = this.#family;
+    if (this.#loadsWaitedFor > 0 && now >= entry.expiresAt - refreshAlongMs) return true;
+    return earlyRefresh && isRefreshDrawn(entry, now);
+  }
+
+  #countUntilDone({ result }: Flight): void {
+    this.#loadsWaitedFor += 1;
+    const done = () => {
+      this.#loadsWaitedFor -= 1;
+    };
+    result.then(done, done);
   }
 
   #judge(key: string, found: Found, startedAt: number): Found {

@@ -39,6 +39,12 @@ export interface FamilyOptions<Kind extends ScopeKind, Args extends readonly unk
   readonly hardTimeoutMs?: number;
   /** Values in demand are loaded anew a little before their time is up, by one caller, while the others get the old one. */
   readonly earlyRefresh?: boolean;
+  /**
+   * A hit on a value with less than this left begins to load it anew while another value of the family is being loaded because somebody waits for
+   * it. So a process that is asked little wakes up for Redis and the source once for many values, not once for each. A value stored for less
+   * than this is loaded anew each time that another one is. 0 unless told.
+   */
+  readonly refreshAlongMs?: number;
   /** A TTL is shortened by up to this share of it, at random, so that what was stored together does not expire together. 0.1 unless told. */
   readonly jitter?: number;
   /** A value with more bytes, as stored, is not stored. 1 MiB unless told. */
@@ -67,6 +73,7 @@ export interface CacheFamily<Kind extends ScopeKind, Args extends readonly unkno
   readonly softTimeoutMs: number | null;
   readonly hardTimeoutMs: number | null;
   readonly earlyRefresh: boolean;
+  readonly refreshAlongMs: number;
   readonly jitter: number;
   readonly maxBytes: number;
   readonly schema: Schema<Value>;
@@ -76,8 +83,21 @@ export interface CacheFamily<Kind extends ScopeKind, Args extends readonly unkno
 }
 
 const NAME = /^[A-Za-z][A-Za-z0-9-]*$/;
-const MAX_BYTES = 1_048_576;
-const JITTER = 0.1;
+const DEFAULTS = {
+  negativeTtlMs: null,
+  graceMs: 0,
+  lingerMs: 0,
+  aloneTtlMs: null,
+  softTimeoutMs: null,
+  hardTimeoutMs: null,
+  earlyRefresh: false,
+  refreshAlongMs: 0,
+  jitter: 0.1,
+  maxBytes: 1_048_576,
+  key: null,
+  tags: null,
+  revision: null,
+} as const;
 
 /**
  * Declares a family.
@@ -87,43 +107,34 @@ const JITTER = 0.1;
 export function defineFamily<Value, Kind extends ScopeKind, Args extends readonly unknown[] = readonly []>(
   options: FamilyOptions<Kind, Args, Value>,
 ): CacheFamily<Kind, Args, Value> {
-  const { name, version, ttlMs, graceMs = 0, lingerMs = 0, hard = false, jitter = JITTER } = options;
-  checkFamily({ name, version, ttlMs, graceMs, lingerMs, hard, jitter });
-  return {
-    name,
-    scope: options.scope,
-    version,
-    ttlMs,
-    negativeTtlMs: options.negativeTtlMs ?? null,
-    graceMs,
-    lingerMs,
-    aloneTtlMs: options.aloneTtlMs ?? null,
-    softTimeoutMs: options.softTimeoutMs ?? null,
-    hardTimeoutMs: options.hardTimeoutMs ?? null,
-    earlyRefresh: options.earlyRefresh ?? false,
-    jitter,
-    maxBytes: options.maxBytes ?? MAX_BYTES,
-    schema: options.schema,
-    key: options.key ?? null,
-    tags: options.tags ?? null,
-    revision: options.revision ?? null,
-  };
+  const { hard = false, ...told } = options;
+  const family = { ...DEFAULTS, ...told };
+  const { name } = family;
+  if (!NAME.test(name)) throw new TypeError(`"${name}" is no name for a family.`);
+  const flaw = flawOf(family, hard);
+  if (flaw !== null) throw new TypeError(`The family ${name} ${flaw}.`);
+  return family;
 }
 
 type Checked = Pick<
-  Required<FamilyOptions<ScopeKind, readonly [], unknown>>,
-  "name" | "version" | "ttlMs" | "graceMs" | "lingerMs" | "hard" | "jitter"
+  CacheFamily<ScopeKind, readonly [], unknown>,
+  "version" | "ttlMs" | "graceMs" | "lingerMs" | "refreshAlongMs" | "jitter"
 >;
 
-function checkFamily({ name, version, ttlMs, graceMs, lingerMs, hard, jitter }: Checked): void {
-  if (!NAME.test(name)) throw new TypeError(`"${name}" is no name for a family.`);
-  const demand = (isMet: boolean, words: string) => {
-    if (!isMet) throw new TypeError(`The family ${name} ${words}.`);
-  };
-  demand(Number.isSafeInteger(version) && version >= 0, "needs a whole number as its version");
-  demand(ttlMs > 0 && Number.isFinite(ttlMs), "needs a TTL");
-  demand(graceMs >= 0 && Number.isFinite(graceMs), "needs a grace that ends");
-  demand(lingerMs >= 0 && Number.isFinite(lingerMs), "needs a lingering that ends");
-  demand(!hard || graceMs === 0, "is hard, so it has no grace");
-  demand(jitter >= 0 && jitter < 1, "needs a jitter from 0 to less than 1");
+/** Null when it can be had. */
+function flawOf(family: Checked, isHard: boolean): string | null {
+  const { version, ttlMs, graceMs, lingerMs, refreshAlongMs, jitter } = family;
+  const demands: readonly (readonly [isMet: boolean, flaw: string])[] = [
+    [Number.isSafeInteger(version) && version >= 0, "needs a whole number as its version"],
+    [ttlMs > 0 && Number.isFinite(ttlMs), "needs a TTL"],
+    [graceMs >= 0 && Number.isFinite(graceMs), "needs a grace that ends"],
+    [lingerMs >= 0 && Number.isFinite(lingerMs), "needs a lingering that ends"],
+    [!isHard || graceMs === 0, "is hard, so it has no grace"],
+    [jitter >= 0 && jitter < 1, "needs a jitter from 0 to less than 1"],
+    [
+      refreshAlongMs >= 0 && refreshAlongMs < ttlMs * (1 - jitter),
+      "needs to be kept for a while before it is loaded anew",
+    ],
+  ];
+  return demands.find(([isMet]) => !isMet)?.[1] ?? null;
 }

@@ -15,7 +15,7 @@ export interface LocalEntry {
   readonly expiresAt: number;
   /** May still be served until this moment when the source fails or is slow; `expiresAt` when never. */
   readonly staleUntil: number;
-  /** From this moment on a hit may begin a refresh; infinite when the family has no early refresh. */
+  /** From this moment on a hit may begin a refresh; infinite when none is ever early. */
   readonly refreshFrom: number;
   /** How long the value took to load. */
   readonly loadMs: number;

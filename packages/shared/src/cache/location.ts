@@ -14,6 +14,7 @@ export type AnyFamily = Pick<
   | "softTimeoutMs"
   | "hardTimeoutMs"
   | "earlyRefresh"
+  | "refreshAlongMs"
   | "jitter"
   | "maxBytes"
   | "schema"

@@ -79,7 +79,7 @@ export class ValueReader {
       value: parsed.data,
       expiresAt,
       staleUntil: family.graceMs > 0 ? time.toOwn(envelope.servedUntil) : expiresAt,
-      refreshFrom: family.earlyRefresh ? refreshFrom(expiresAt, loadMs) : Number.POSITIVE_INFINITY,
+      refreshFrom: refreshFrom(family, expiresAt, loadMs),
       loadMs,
       stamp,
       revision,

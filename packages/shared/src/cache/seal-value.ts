@@ -49,7 +49,7 @@ export function sealValue(
     value: deepFreeze(parsed.data),
     expiresAt,
     staleUntil: expiresAt + family.graceMs,
-    refreshFrom: family.earlyRefresh ? refreshFrom(expiresAt, loadMs) : Number.POSITIVE_INFINITY,
+    refreshFrom: refreshFrom(family, expiresAt, loadMs),
     loadMs,
     stamp: Math.random(),
     revision: payload === null ? Number.NEGATIVE_INFINITY : revisionOf(family, parsed.data),

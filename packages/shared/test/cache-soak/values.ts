@@ -27,6 +27,7 @@ export function makeFamilies() {
       graceMs: GRACE_MS,
       softTimeoutMs: 100,
       earlyRefresh: true,
+      refreshAlongMs: TTL_MS / 8,
     }),
     revised: defineFamily({ ...common, name: "revised", revision: ({ edition }: Edition) => edition }),
   };

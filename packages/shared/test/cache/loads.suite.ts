@@ -422,4 +422,63 @@ export function describeLoads(setUp: SetUp): void {
       expect(await notes.get("ann", "1")).toEqual({ text: "load 1" });
     });
   });
+
+  describe("a refresh along with another load", () => {
+    const ALONG_MS = 10_000;
+
+    /** The time of the note `1` is up, and `2` has so much left. Each has a source of its own. */
+    async function openOld(leftMs: number) {
+      const { notes } = await openNotes(setUp, { refreshAlongMs: ALONG_MS });
+      const [first, second] = [new Source(), new Source()];
+      await notes.getOrSet("ann", "1", first.load);
+      clock.advance(leftMs);
+      await notes.getOrSet("ann", "2", second.load);
+      clock.advance(MINUTE - leftMs);
+      first.close();
+      second.close();
+      return { notes, first, second };
+    }
+
+    test("begins for a value near its end while another is waited for, and everybody gets the old one", async () => {
+      const { notes, first, second } = await openOld(ALONG_MS - 1);
+      const waiting = notes.getOrSet("ann", "1", first.load);
+      await waitFor(async () => {
+        expect(await notes.getOrSet("ann", "2", second.load)).toEqual({ text: "load 1" });
+        return second.loads === 2;
+      });
+      first.open();
+      second.open();
+      expect(await waiting).toEqual({ text: "load 2" });
+      await waitFor(async () => (await notes.get("ann", "2"))?.text === "load 2");
+      expect(second.loads).toBe(2);
+    });
+
+    test("does not begin for a value that has longer to go", async () => {
+      const { notes, first, second } = await openOld(ALONG_MS + 1);
+      const waiting = notes.getOrSet("ann", "1", first.load);
+      await waitFor(() => first.loads === 2);
+      expect(await notes.getOrSet("ann", "2", second.load)).toEqual({ text: "load 1" });
+      first.open();
+      await waiting;
+      expect(second.loads).toBe(1);
+    });
+
+    test("does not begin while no other value is waited for, nor because of another refresh", async () => {
+      const { notes, first, second } = await openOld(ALONG_MS - 1);
+      const waiting = notes.getOrSet("ann", "1", first.load);
+      await waitFor(async () => {
+        await notes.getOrSet("ann", "2", second.load);
+        return second.loads === 2;
+      });
+      first.open();
+      await waiting;
+      // The second is still being loaded, and the first is near its end again.
+      clock.advance(MINUTE - 1);
+      expect(await notes.getOrSet("ann", "1", first.load)).toEqual({ text: "load 2" });
+      // A load that begins later is over only after one that had begun by then.
+      await notes.getOrSet("ann", "3", new Source().load);
+      expect(first.loads).toBe(2);
+      second.open();
+    });
+  });
 }
