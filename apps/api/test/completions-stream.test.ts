@@ -199,6 +199,28 @@ describe.each(SET_UPS)("a streamed completion over %s", (setUp) => {
     ]);
   });
 
+  test("waits for a model that stops in mid-answer for longer than a connection may stand still", async () => {
+    await using answering = await startAnsweringApi(setUp, { config: { connectionIdleMs: 150 } });
+    if (answering === null) return;
+    answering.fake.script({ chunkMs: 400, does: { kind: "answer", content: "The lamp is lit." } });
+    const { text } = await askStreamed(await answering.client(), "Haltingly.");
+    expect(text).toBe("The lamp is lit.");
+  });
+
+  test("whose reader takes nothing is let go", async () => {
+    await using answering = await startAnsweringApi(setUp, { config: { connectionIdleMs: 150 } });
+    if (answering === null) return;
+    // More than the buffers of both sides hold.
+    const content = "A long, long tale. ".repeat(100_000);
+    answering.fake.script({ does: { kind: "answer", content } });
+    const { response } = await openRaw(answering, streamed("At length."));
+    response.on("error", () => undefined);
+    response.pause();
+    const line = await waitFor(() => answering.api.log.find(({ path }) => path === "/v1/chat/completions"));
+    expect(line).toMatchObject({ status: 499 });
+    response.destroy();
+  });
+
   test("whose reader is slow comes whole", async () => {
     await using answering = await startAnsweringApi(setUp);
     if (answering === null) return;

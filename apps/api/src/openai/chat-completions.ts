@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import {
   type AnswerCaller,
   type AnswerPolicy,
@@ -11,7 +12,7 @@ import {
 } from "@mythic/llm";
 import { z } from "zod";
 import { readJson } from "../body.ts";
-import { recordOf } from "../request-record.ts";
+import { type RequestRecord, recordOf } from "../request-record.ts";
 import { send } from "../send.ts";
 import { cacheHeaders } from "./cache-headers.ts";
 import { ChatStream } from "./chat-stream.ts";
@@ -48,6 +49,7 @@ export async function completeChat(
   });
   const caller: AnswerCaller = { user, scope: `user:${user}`, signal: gone.signal, step: null, waits: true };
   const asking = { caller, read: (answer: Parameters<typeof readText>[1]) => readText(body, answer) };
+  bearWithModel(response);
   using waiting = new ModelWait(request);
   if (body["stream"] === true) {
     await stream(
@@ -70,34 +72,35 @@ function headersOf({ headers }: IncomingMessage): ReadableHeaders {
   return { get: (name) => headers[name]?.toString() ?? null };
 }
 
-/** While a model is at work nothing moves on the client's connection, and nobody here is slow. */
+/** While a model is at work nobody here is slow. */
 class ModelWait implements Disposable {
-  readonly #request: IncomingMessage;
-  readonly #idleMs: number;
+  readonly #record: RequestRecord;
   readonly #begunAt: number;
   #isOver = false;
 
   constructor(request: IncomingMessage) {
-    this.#request = request;
-    this.#idleMs = request.socket.timeout ?? 0;
-    this.#begunAt = recordOf(request).ms;
-    request.socket.setTimeout(0);
+    this.#record = recordOf(request);
+    this.#begunAt = this.#record.ms;
   }
 
-  /** From now on it is the client that may be slow. */
   end(source: Completed["source"] | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#request.socket.setTimeout(this.#idleMs);
-    const record = recordOf(this.#request);
     if (source === null || source === "leader" || source === "follower") {
-      record.waitedMs += record.ms - this.#begunAt;
+      this.#record.waitedMs += this.#record.ms - this.#begunAt;
     }
   }
 
   [Symbol.dispose](): void {
     this.end(null);
   }
+}
+
+/** Ends a connection that stands still only where it is the client that is to move: before and between its words a model takes its time. */
+function bearWithModel(response: ServerResponse): void {
+  response.on("timeout", (socket: Socket) => {
+    if (response.writableNeedDrain || response.writableEnded) socket.destroy();
+  });
 }
 
 interface Streaming extends Omit<Exchange, "user"> {
