@@ -48,6 +48,7 @@ export class Deadlines {
   #current: Round | null = null;
   /** When the current round should end. */
   #dueAt = 0;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(timeoutMs: number, makeError: () => Error) {
     this.#roundMs = timeoutMs / ROUNDS - TIMER_MS;
@@ -59,6 +60,14 @@ export class Deadlines {
     return this.#current ?? this.#begin(performance.now());
   }
 
+  /** False for who has been turned away. */
+  leave(round: Round, place: number): boolean {
+    if (!round.leave(place)) return false;
+    // A timer that nobody needs any more would wake a process that has nothing else to do.
+    if (round.isEmpty && this.#timer !== null) this.#restWhenEmpty();
+    return true;
+  }
+
   #begin(at: number): Round {
     const round = new Round();
     this.#rounds.push(round);
@@ -66,18 +75,26 @@ export class Deadlines {
     this.#dueAt = at + this.#roundMs;
     // What has arrived is read before the round ends.
     const leftMs = Math.max(0, this.#dueAt - performance.now());
-    setTimeout(() => setImmediate(() => this.#end()), leftMs).unref();
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      setImmediate(() => this.#end());
+    }, leftMs).unref();
     return round;
   }
 
   #end(): void {
     if (this.#rounds.length === ROUNDS) this.#rounds.shift()?.turnAway(this.#makeError);
-    if (this.#rounds.some((round) => !round.isEmpty)) {
-      this.#begin(this.#nextBeginning());
-    } else {
-      this.#rounds.length = 0;
-      this.#current = null;
-    }
+    if (!this.#restWhenEmpty()) this.#begin(this.#nextBeginning());
+  }
+
+  /** Whether nobody waits any more. */
+  #restWhenEmpty(): boolean {
+    if (this.#rounds.some((round) => !round.isEmpty)) return false;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#rounds.length = 0;
+    this.#current = null;
+    return true;
   }
 
   /** Small delays do not add up, as the next round is shorter by them. After a long one the clock goes on from where it stood. */

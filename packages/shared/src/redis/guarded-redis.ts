@@ -109,12 +109,12 @@ class Guard implements GuardedRedis {
       const place = round.enter(reject);
       replies.then(
         (reply) => {
-          if (!round.leave(place)) return;
+          if (!this.#deadlines.leave(round, place)) return;
           this.#answered(reply);
           resolve(reply);
         },
         (error) => {
-          if (round.leave(place)) reject(this.#failed(error));
+          if (this.#deadlines.leave(round, place)) reject(this.#failed(error));
         },
       );
     });
