@@ -212,7 +212,8 @@ describe.each(SET_UPS)("a streamed completion over %s", (setUp) => {
     if (answering === null) return;
     // More than the buffers of both sides hold.
     const content = "A long, long tale. ".repeat(100_000);
-    answering.fake.script({ does: { kind: "answer", content } });
+    // Until then the connection has stood still for long enough once, through no fault of the reader.
+    answering.fake.script({ latencyMs: 400, does: { kind: "answer", content } });
     const { response } = await openRaw(answering, streamed("At length."));
     response.on("error", () => undefined);
     response.pause();
