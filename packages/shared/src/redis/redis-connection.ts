@@ -2,6 +2,7 @@ import { Cluster, Redis, type RedisOptions } from "ioredis";
 import type { ConnectionPolicy } from "./connection-policies.ts";
 import type { ClusterTarget, RedisTarget, SentinelTarget } from "./redis-target.ts";
 import { ReplicaReader } from "./replica-reader.ts";
+import { retryDelay } from "./retry-delay.ts";
 import { PersistentSentinelConnector } from "./sentinel-connector.ts";
 
 /** A server, or the primary that Sentinels name, is a `Redis`; a Cluster is a `Cluster`. Both send the same commands. */
@@ -9,7 +10,6 @@ export type RedisConnection = Redis | Cluster;
 
 /** A network that loses idle connections is noticed within this time. */
 const KEEP_ALIVE_MS = 10_000;
-const MOST_RETRY_MS = 2_000;
 /** How long a server that was hung up on may take to do the same. A frozen one never does. */
 const HANG_UP_MS = 500;
 /** A Sentinel that is frozen is given up after this, and the next one asked. */
@@ -36,12 +36,6 @@ export function openConnection(
   if (target.kind === "standalone") return new Redis(target.url, single);
   const sentinel = { ...single, ...sentinelOptions(target) };
   return target.readsFromReplicas ? new ReplicaReader(sentinel) : new Redis(sentinel);
-}
-
-/** 50 ms, doubling up to 2 s, with jitter so that many processes do not come back at the same moment. */
-export function retryDelay(attempt: number): number {
-  const ceiling = Math.min(MOST_RETRY_MS, 50 * 2 ** Math.min(attempt, 10));
-  return Math.round(ceiling * (0.5 + Math.random() / 2));
 }
 
 /**
@@ -74,8 +68,6 @@ function sentinelOptions(target: SentinelTarget): Options {
     sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
     sentinelRetryStrategy: retryDelay,
     Connector: PersistentSentinelConnector,
-    // The Sentinels' word that there is a new primary ends the connection to the old one, be that one frozen.
-    failoverDetector: true,
   };
 }
 

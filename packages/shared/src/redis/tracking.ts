@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { type ConnectOptions, listenToErrors } from "./connect-redis.ts";
 import { CONNECTION_POLICIES } from "./connection-policies.ts";
-import { retryDelay } from "./redis-connection.ts";
+import { retryDelay } from "./retry-delay.ts";
 
 /**
  * A connection of the kind `tracking` to where `primary` is connected to, for `CLIENT TRACKING ON REDIRECT`, which needs both ends

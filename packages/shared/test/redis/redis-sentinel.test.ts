@@ -13,7 +13,7 @@ import {
   type RedisConnectionKind,
   waitForRedis,
 } from "@mythic/shared/redis";
-import { startRedis } from "@mythic/testing/redis";
+import { startRedis, type TestRedis } from "@mythic/testing/redis";
 import { startSentinel, type TestSentinel } from "@mythic/testing/redis-sentinel";
 import { waitFor } from "@mythic/testing/wait";
 import { Redis } from "ioredis";
@@ -49,6 +49,7 @@ async function callsOf(url: string, command: string): Promise<number> {
 /** Speaks as much of the protocol as it takes to name a primary, and to say that there is another one now. */
 async function startLoneSentinel(primaryPort: number) {
   const clients = new Set<Socket>();
+  let listeners = 0;
   const server = createServer((socket) => {
     clients.add(socket);
     socket.on("error", () => undefined);
@@ -59,7 +60,10 @@ async function startLoneSentinel(primaryPort: number) {
   const answerTo = (command: string) => {
     if (/hello/i.test(command)) return "%1\r\n+proto\r\n:3\r\n";
     if (/get-master-addr/i.test(command)) return `*2\r\n+127.0.0.1\r\n+${primaryPort}\r\n`;
-    if (/subscribe/i.test(command)) return ">3\r\n+subscribe\r\n++switch-master\r\n:1\r\n";
+    if (/subscribe/i.test(command)) {
+      listeners += 1;
+      return ">3\r\n+subscribe\r\n++switch-master\r\n:1\r\n";
+    }
     return /sentinels/i.test(command) ? "*0\r\n" : "-ERR unknown command\r\n";
   };
   server.listen(0, "127.0.0.1");
@@ -71,9 +75,16 @@ async function startLoneSentinel(primaryPort: number) {
     server.close();
   });
   return {
+    port: address.port,
     url: `redis+sentinel://127.0.0.1:${address.port}/mythic`,
-    sayThatItSwitched() {
-      for (const client of clients) client.write(">3\r\n+message\r\n++switch-master\r\n+mythic\r\n");
+    /** `message`: the name of the primary, and the old and the new one, as `127.0.0.1 6379`. */
+    sayThatItSwitched(message: string) {
+      for (const client of clients) client.write(`>3\r\n+message\r\n++switch-master\r\n+${message}\r\n`);
+    },
+    listeners: () => listeners,
+    hangUp() {
+      listeners = 0;
+      for (const client of clients) client.destroy();
     },
   };
 }
@@ -150,12 +161,44 @@ describe("a primary under Sentinels", () => {
     await server.stop();
     // It asked all Sentinels and pauses before it begins anew.
     consumer.on("error", ({ message }) => {
-      if (message.startsWith("All sentinels")) sentinel.sayThatItSwitched();
+      if (message.startsWith("All sentinels"))
+        sentinel.sayThatItSwitched(`mythic 127.0.0.1 1 127.0.0.1 ${server.port}`);
     });
     await waitFor(() => errors.some((error) => error.includes("No Sentinel")));
     const answer = consumer.ping();
     await server.start();
     expect(await answer).toBe("PONG");
+  });
+
+  test("is left when a Sentinel, back from an absence, names another, and neither for others' fail-overs nor when it is named itself", async () => {
+    const [old, successor] = [stack.use(await startRedis()), stack.use(await startRedis())];
+    const sentinel = await startLoneSentinel(successor.port);
+    const redis = await openReady(sentinel.url);
+    let losses = 0;
+    redis.connection.on("close", () => {
+      losses += 1;
+    });
+    await waitFor(() => sentinel.listeners() === 1);
+    const witness = stack.adopt(new Redis(sentinel.port, { enableReadyCheck: false }), async (client) =>
+      client.disconnect(),
+    );
+    let heard = 0;
+    witness.on("message", () => {
+      heard += 1;
+    });
+    await witness.subscribe("+switch-master");
+    const address = (server: TestRedis) => `127.0.0.1 ${server.port}`;
+    sentinel.sayThatItSwitched("others 127.0.0.1 1 127.0.0.1 2");
+    // As a Sentinel does that hears of it late.
+    sentinel.sayThatItSwitched(`mythic ${address(old)} ${address(successor)}`);
+    await waitFor(() => heard === 2);
+    await redis.run(get);
+    expect(losses).toBe(0);
+    sentinel.hangUp();
+    await waitFor(() => sentinel.listeners() === 2);
+    sentinel.sayThatItSwitched(`mythic ${address(successor)} ${address(old)}`);
+    await waitFor(() => losses === 1);
+    await waitFor(() => redis.breaker.state === "closed");
   });
 
   test("has a replica that answers reads when the address asks for it, and the primary does when it is gone", async () => {
