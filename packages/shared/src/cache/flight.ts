@@ -58,6 +58,8 @@ export class Flight {
   #stale: LocalEntry | null;
   #isFenced = false;
   #isLeftBehind = false;
+  /** The highest revision that this process stored since the load began. */
+  #storedMeanwhile = Number.NEGATIVE_INFINITY;
   /** Loading under this lease. */
   #held: HeldLease | null = null;
   /** Loading without one. */
@@ -98,6 +100,15 @@ export class Flight {
   leaveBehind(): void {
     this.#isLeftBehind = true;
     this.#options.detach(this);
+  }
+
+  /** This process stored a value of this revision: what is being loaded must not take its place here if it is older. */
+  outrun(revision: number): void {
+    this.#storedMeanwhile = Math.max(this.#storedMeanwhile, revision);
+  }
+
+  get isOutrun(): boolean {
+    return this.#storedMeanwhile !== Number.NEGATIVE_INFINITY;
   }
 
   /** Something happened to the value, its lease or its tags. */
@@ -294,7 +305,8 @@ export class Flight {
   }
 
   #keepAlone(sealed: SealedValue, ms: number): void {
-    if (this.#options.tiers.keepAlone(this.location, sealed, true))
+    const isOlder = sealed.entry.revision < this.#storedMeanwhile;
+    if (!isOlder && this.#options.tiers.keepAlone(this.location, sealed, true))
       this.#reportSaved(sealed, { tier: "l1", ms });
     else this.#report.refused(this.location.key, "revision");
   }

@@ -36,10 +36,11 @@ export class Loads {
     return this.#flights.get(key);
   }
 
-  /** The load that callers who come now may join. One that began too long ago for that goes on without them. */
+  /** The load that callers who come now may join. One that began too long ago for that, or before something was stored here, goes on without them. */
   joinable(key: string): Flight | undefined {
     const flight = this.#flights.get(key);
-    if (flight === undefined || this.#options.tiers.isHeardSince(flight.begunAt)) return flight;
+    if (flight === undefined) return undefined;
+    if (!flight.isOutrun && this.#options.tiers.isHeardSince(flight.begunAt)) return flight;
     flight.leaveBehind();
     return undefined;
   }
@@ -66,6 +67,11 @@ export class Loads {
   fence(key: string): void {
     this.#failures.delete(key);
     this.#flights.get(key)?.fence();
+  }
+
+  /** This process stored a value of this revision. */
+  outrun(key: string, revision: number): void {
+    this.#flights.get(key)?.outrun(revision);
   }
 
   /** This process invalidated a tag. */

@@ -31,6 +31,7 @@ export async function storeValue(
   // A value with a revision competes with the one that is being loaded; any other replaces it.
   if (family.revision === null) loads.fence(key);
   const tier = await storeInRedis(tiers, location, sealed);
+  if (family.revision !== null) loads.outrun(key, sealed.entry.revision);
   if (tier === null || (tier === "l1" && !tiers.keepAlone(location, sealed, false))) {
     report.refused(key, "revision");
     return false;

@@ -108,6 +108,28 @@ describe("while Redis is frozen", () => {
     expect(notes.peek("ann", "2")).toEqual({ text: "loaded" });
   });
 
+  test("what was stored here in mid-load is not followed by the older revision that was being loaded, which Redis did not take", async () => {
+    const { notes } = await openProcess({ revision: ({ revision = 0 }) => revision }, FROZEN);
+    const { promise: hasBegun, resolve: begin } = Promise.withResolvers<void>();
+    const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>();
+    const old = notes.getOrSet("ann", "1", async () => {
+      begin();
+      await goesOn;
+      return { text: "old", revision: 1 };
+    });
+    await hasBegun;
+    expect(await notes.set("ann", "1", { text: "new", revision: 2 })).toBe(true);
+    // Redis tells this process of its own write, and then it has no copy.
+    await waitFor(() => notes.peek("ann", "1") === undefined);
+    await server.pause();
+    const load = () => ({ text: "new", revision: 2 });
+    const joined = notes.getOrSet("ann", "1", load);
+    goOn();
+    expect(await old).toEqual({ text: "old", revision: 1 });
+    expect(await joined).toEqual({ text: "new", revision: 2 });
+    expect(await notes.getOrSet("ann", "1", load)).toEqual({ text: "new", revision: 2 });
+  });
+
   test("what is in memory is served without waiting for it [AppliesDistributedCacheSoftTimeout]", async () => {
     const { notes } = await openProcess({}, FROZEN);
     await notes.set("ann", "1", { text: "hello" });
