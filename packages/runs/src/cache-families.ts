@@ -19,8 +19,11 @@ const HOUR = 60 * MINUTE;
 const GRACE = { graceMs: HOUR, softTimeoutMs: SECOND } as const;
 /** Clients poll as rarely as every five seconds, as the API tells them. */
 const LINGER_MS = 5 * SECOND;
-/** As much as the jitter may shorten their TTL: a client that polls many runs makes their misses at once. */
-const REFRESH_ALONG_MS = 3 * SECOND;
+/**
+ * A client that polls many runs makes their misses at once: what is read anew together expires together, so without jitter, and takes along what would
+ * expire soon after.
+ */
+const TOGETHER = { jitter: 0, refreshAlongMs: 6 * SECOND } as const;
 /** Results of long books; what is larger is read from the store each time. */
 const RESULT_BYTES = 4 * 1_048_576;
 
@@ -55,7 +58,7 @@ export function cacheFamilies({ answersTtlMs, answersAloneTtlMs }: FamilySetting
       version: 1,
       ttlMs: 30 * SECOND,
       lingerMs: LINGER_MS,
-      refreshAlongMs: REFRESH_ALONG_MS,
+      ...TOGETHER,
       hard: true,
       schema: runViewSchema,
       key: (runId: string) => runId,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import type { FamilyCache } from "@mythic/shared/cache";
+import { type FamilyCache, openCache } from "@mythic/shared/cache";
 import { redisUrl } from "@mythic/testing/redis";
+import { waitFor } from "@mythic/testing/wait";
 import { plain } from "../../src/cache/views.ts";
 import { type CacheFamilies, cacheFamilies } from "../../src/cache-families.ts";
 import { newRun } from "../stores/samples.ts";
@@ -97,4 +98,46 @@ describe("what is cached", () => {
     const names = Object.values(FAMILIES).map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
   });
+});
+
+test("where runs stand is read anew together with others, up to six seconds early, and expires together from then on", async () => {
+  let now = 0;
+  await using stack = new AsyncDisposableStack();
+  const cache = openCache({ namespace: "test", families: FAMILIES, redis: null, clock: () => now });
+  stack.defer(() => cache.close());
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  const reads: string[] = [];
+  const poll = (id: string) =>
+    cache.families.runStatus.getOrSet("ada", id, async () => {
+      reads.push(id);
+      if (now > 0 && together.includes(id)) await answered;
+      return plain({ ...RUN, id });
+    });
+  const together = ["a", "b", "c", "d"];
+  const later = Array.from({ length: 9 }, (_, index) => `after ${index + 1} s`);
+  await Promise.all(together.map(poll));
+  for (const id of later) {
+    now += 1_000;
+    await poll(id);
+  }
+  reads.length = 0;
+  now = 29_999;
+  await Promise.all([...together, ...later].map(poll));
+  expect(reads).toEqual([]);
+  now = 30_000;
+  const polled = Promise.all(together.map(poll));
+  await waitFor(() => reads.length === together.length);
+  await Promise.all(later.map(poll));
+  answer();
+  await polled;
+  // What is read for others after it is over is read after what was begun before.
+  await cache.families.runStatus.getOrSet("bob", "run", async () => plain(RUN));
+  const early = [...together, ...later.slice(0, 6)];
+  expect(reads).toEqual(early);
+  now = 59_999;
+  await Promise.all(early.map(poll));
+  expect(reads).toHaveLength(early.length);
+  now = 60_000;
+  await Promise.all(early.map(poll));
+  expect(reads).toHaveLength(2 * early.length);
 });

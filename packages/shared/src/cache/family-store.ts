@@ -193,7 +193,8 @@ export class FamilyStore {
 
   #isRefreshDue(entry: LocalEntry, now: number): boolean {
     const { earlyRefresh, refreshAlongMs } = this.#family;
-    if (this.#loadsWaitedFor > 0 && now >= entry.expiresAt - refreshAlongMs) return true;
+    const alongMs = refreshAlongMs * Math.min(1, this.#loadsWaitedFor / LOADS_THAT_TAKE_ALL);
+    if (alongMs > 0 && now >= entry.expiresAt - alongMs) return true;
     return earlyRefresh && isRefreshDrawn(entry, now);
   }
 
@@ -294,6 +295,8 @@ export class FamilyStore {
 }
 
 const NO_TAGS: readonly string[] = [];
+/** A value that is due by itself is no reason to load many others earlier than they need be. */
+const LOADS_THAT_TAKE_ALL = 4;
 /** Their number stands in one byte of the envelope. */
 const MOST_TAGS = 255;
 

@@ -40,9 +40,9 @@ export interface FamilyOptions<Kind extends ScopeKind, Args extends readonly unk
   /** Values in demand are loaded anew a little before their time is up, by one caller, while the others get the old one. */
   readonly earlyRefresh?: boolean;
   /**
-   * A hit on a value with less than this left begins to load it anew while another value of the family is being loaded because somebody waits for
-   * it. So a process that is asked little wakes up for Redis and the source once for many values, not once for each. A value stored for less
-   * than this is loaded anew each time that another one is. 0 unless told.
+   * A hit on a value with less than this left begins to load it anew while four others of the family are being loaded because somebody waits for
+   * them; with less than a quarter of it left, while one is. So a process that is asked little wakes up for Redis and the source once for many values,
+   * not once for each. A value stored for less than this is loaded anew each time that others are. 0 unless told.
    */
   readonly refreshAlongMs?: number;
   /** A TTL is shortened by up to this share of it, at random, so that what was stored together does not expire together. 0.1 unless told. */

@@ -440,7 +440,7 @@ export function describeLoads(setUp: SetUp): void {
     }
 
     test("begins for a value near its end while another is waited for, and everybody gets the old one", async () => {
-      const { notes, first, second } = await openOld(ALONG_MS - 1);
+      const { notes, first, second } = await openOld(ALONG_MS / 4 - 1);
       const waiting = notes.getOrSet("ann", "1", first.load);
       await waitFor(async () => {
         expect(await notes.getOrSet("ann", "2", second.load)).toEqual({ text: "load 1" });
@@ -454,7 +454,7 @@ export function describeLoads(setUp: SetUp): void {
     });
 
     test("does not begin for a value that has longer to go", async () => {
-      const { notes, first, second } = await openOld(ALONG_MS + 1);
+      const { notes, first, second } = await openOld(ALONG_MS / 4 + 1);
       const waiting = notes.getOrSet("ann", "1", first.load);
       await waitFor(() => first.loads === 2);
       expect(await notes.getOrSet("ann", "2", second.load)).toEqual({ text: "load 1" });
@@ -464,7 +464,7 @@ export function describeLoads(setUp: SetUp): void {
     });
 
     test("does not begin while no other value is waited for, nor because of another refresh", async () => {
-      const { notes, first, second } = await openOld(ALONG_MS - 1);
+      const { notes, first, second } = await openOld(ALONG_MS / 4 - 1);
       const waiting = notes.getOrSet("ann", "1", first.load);
       await waitFor(async () => {
         await notes.getOrSet("ann", "2", second.load);
@@ -479,6 +479,29 @@ export function describeLoads(setUp: SetUp): void {
       await notes.getOrSet("ann", "3", new Source().load);
       expect(first.loads).toBe(2);
       second.open();
+    });
+
+    test("takes a quarter of the time along for each load that is waited for, and all of it for four", async () => {
+      const { notes } = await openNotes(setUp, { refreshAlongMs: ALONG_MS });
+      const [source, late] = [new Source(), new Source()];
+      const ids = ["1", "2", "3", "4"];
+      for (const id of ids) await notes.getOrSet("ann", id, source.load);
+      clock.advance(ALONG_MS - 1);
+      await notes.getOrSet("ann", "late", late.load);
+      clock.advance(MINUTE - ALONG_MS + 1);
+      source.close();
+      const waiting: Promise<unknown>[] = [];
+      for (const id of ids) {
+        // A load that begins later is over only after one that had begun by then.
+        await notes.getOrSet("ann", `after ${waiting.length}`, new Source().load);
+        expect(late.loads).toBe(1);
+        waiting.push(notes.getOrSet("ann", id, source.load));
+        await waitFor(() => source.loads === ids.length + waiting.length);
+        expect(await notes.getOrSet("ann", "late", late.load)).toEqual({ text: "load 1" });
+      }
+      await waitFor(() => late.loads === 2);
+      source.open();
+      await Promise.all(waiting);
     });
   });
 }
