@@ -21,7 +21,8 @@ export class FlightChannels {
   /** Listens to a channel until the function that is returned is called. One listener for each channel. */
   listen(channel: string, listener: FlightListener): () => void {
     this.#listeners.set(channel, listener);
-    if (!this.#isClosed) void this.#subscribe(channel, listener);
+    if (!this.#isClosed) this.#connection ??= this.#open();
+    if (this.#connection?.status === "ready") void this.#subscribe(this.#connection, channel, listener);
     return () => {
       if (this.#listeners.get(channel) !== listener) return;
       this.#listeners.delete(channel);
@@ -34,10 +35,9 @@ export class FlightChannels {
     if (this.#connection !== null) await closeRedis(this.#connection);
   }
 
-  async #subscribe(channel: string, listener: FlightListener): Promise<void> {
-    this.#connection ??= this.#open();
+  async #subscribe(connection: RedisConnection, channel: string, listener: FlightListener): Promise<void> {
     try {
-      await this.#connection.subscribe(channel);
+      await connection.subscribe(channel);
       listener.missed();
     } catch {
       // Whoever follows asks from time to time anyway.
@@ -45,14 +45,14 @@ export class FlightChannels {
   }
 
   #open(): RedisConnection {
-    // Of the patient kind: subscriptions wait for a connection, and are renewed by the client when it comes back.
+    // Of the patient kind: a connection that is idle is not given up.
     const connection = connectRedis(this.#address, "queue-consumer", { connectionName: "mythic:flights" });
     connection.on("message", (channel: string, message: string) => {
       const [, token = "", id, text = ""] = /^(\S+) (\d+) (.*)$/s.exec(message) ?? [];
       this.#listeners.get(channel)?.told(token, Number(id), text);
     });
     connection.on("ready", () => {
-      for (const listener of this.#listeners.values()) listener.missed();
+      for (const [name, listener] of this.#listeners) void this.#subscribe(connection, name, listener);
     });
     return connection;
   }

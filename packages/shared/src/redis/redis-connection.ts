@@ -24,13 +24,20 @@ const REPLICAS_REFRESH_MS = 30_000;
 /** Replies keep the shapes that ioredis gives them by default. */
 type Options = Omit<RedisOptions, "replyMapping">;
 
-/** Opens a connection in the way that the address asks for. Returns at once. */
+/** Opens a connection in the way that the address asks for. Returns at once. Subscriptions end with each loss of it; whoever has some renews them. */
 export function openConnection(
   target: RedisTarget,
   policy: ConnectionPolicy,
   connectionName: string,
 ): RedisConnection {
-  const options = { ...policy, connectionName, keepAlive: KEEP_ALIVE_MS, disconnectTimeout: HANG_UP_MS };
+  const options = {
+    ...policy,
+    connectionName,
+    keepAlive: KEEP_ALIVE_MS,
+    disconnectTimeout: HANG_UP_MS,
+    // When the connection is lost again at that moment, nobody could catch that it fails, which ends the process.
+    autoResubscribe: false,
+  };
   if (target.kind === "cluster") return openCluster(target, options);
   const single = { ...options, retryStrategy: retryDelay, reconnectOnError: reconnectOnReadOnly(policy) };
   if (target.kind === "standalone") return new Redis(target.url, single);

@@ -26,7 +26,10 @@ export class SentinelWatch {
         const [name = "", oldHost, oldPort, newHost, newPort] = message.split(" ");
         onSwitch({ name, from: `${oldHost} ${oldPort}`, to: `${newHost} ${newPort}` });
       });
-      client.subscribe(CHANNEL).catch(() => undefined);
+      client.on("ready", () => {
+        // Lost again meanwhile: the next connection subscribes.
+        client.subscribe(CHANNEL).catch(() => undefined);
+      });
     }
   }
 
@@ -44,6 +47,7 @@ function openClient({ host, port, family }: Partial<SentinelAddress>, options: S
     ...(options.sentinelPassword === undefined ? {} : { password: options.sentinelPassword }),
     ...(options.sentinelTLS === undefined ? {} : { tls: options.sentinelTLS }),
     enableReadyCheck: false,
+    autoResubscribe: false,
     maxRetriesPerRequest: null,
     retryStrategy: retryDelay,
   });

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import {
@@ -51,6 +52,21 @@ describe("a connection to Redis", () => {
       expect(await waitForRedis(redis, 5_000)).toBe(true);
       expect(await redis.client("GETNAME")).toBe(`mythic:${kind}`);
       expect(errors).toEqual([]);
+    }
+  });
+
+  test("of no kind renews its subscriptions by itself, as nobody could catch that this fails", async () => {
+    const { redis: other } = connect("queue-consumer");
+    for (const kind of [...KINDS, "tracking"] as const) {
+      const { redis } = connect(kind);
+      await waitForRedis(redis, 5_000);
+      await redis.subscribe(kind);
+      const isBack = once(redis, "ready");
+      await other.call("CLIENT", "KILL", "TYPE", "pubsub");
+      await isBack;
+      // What would be sent by itself is sent before.
+      await redis.ping();
+      expect(await other.pubsub("NUMSUB", kind)).toEqual([kind, 0]);
     }
   });
 

@@ -53,8 +53,6 @@ export class CoherenceLink {
     this.#options = options;
     this.#listener = listener;
     this.#redis = connectTracking(server, { onError: options.onError });
-    // A connection in subscriber mode may not ask for tracking, so it subscribes afterwards.
-    this.#redis.options.autoResubscribe = false;
     this.#redis.on("messageBuffer", (_channel: Buffer, message: unknown) => this.#heard(message));
     this.#redis.on("ready", () => this.#connected());
     this.#redis.on("close", () => this.#turn(null));
